@@ -5,13 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/scheme.h"
 #include "loader/config.h"
 #include "loader/tensor_source.h"
 
 namespace gemma {
-
-// What a tensor is to a quantization scheme (engine/scheme.h: the classes of overrides).
-enum class TensorClass { kEmbed, kPle, kHead, kAttention, kMlp, kExperts, kPleGate, kPleModel, kFloat };
 
 struct PlannedTensor {
   std::string name;  // canonical: "layers.3.self_attn.q_proj.weight"

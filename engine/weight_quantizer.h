@@ -24,6 +24,7 @@ class WeightQuantizer {
   bool quantizes() const { return bits_ != 0; }
   int bits() const { return bits_; }
   bool is_q4_0() const { return kind_ == Kind::kQ4_0; }
+  bool on_grid() const { return on_grid_; }
   bool is_per_tensor() const { return kind_ == Kind::kTensor; }
   size_t groups_per_row(size_t cols) const { return kind_ == Kind::kTensor ? 1 : cols / group_; }
 
