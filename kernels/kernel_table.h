@@ -1,9 +1,9 @@
-// The registry: one table of function pointers per instruction set. kernels/<isa>... fill it; everything above
-// calls through it, so a test can run each kernel on every table this CPU supports.
+// The registry: one table of function pointers per instruction set. kernels/<isa>... fill it; everything
+// above calls through it, so a test can run each kernel on every table this CPU supports.
 //
 // Every entry is a pure function on spans: no allocation, no threads, no locks, no errors; the caller has
-// checked shapes. Order of every float sum depends on absolute indices only, never on how many tokens or rows a
-// call carries: the same row and token give the same bits in any batch, on any thread.
+// checked shapes. Order of every float sum depends on absolute indices only, never on how many tokens or rows
+// a call carries: the same row and token give the same bits in any batch, on any thread.
 #pragma once
 
 #include <cstddef>
@@ -19,17 +19,17 @@ enum class KvType : uint8_t { kF32, kBf16, kF16 };
 
 // One query head against the keys of one KV head at slots of a ring, for one position.
 struct AttentionHead {
-  const float* q = nullptr;     // (head_dim), normed and roped
-  const void* k = nullptr;      // slot 0 of this KV head; slot s at k + s * slot_stride elements
+  const float* q = nullptr;  // (head_dim), normed and roped
+  const void* k = nullptr;   // slot 0 of this KV head; slot s at k + s * slot_stride elements
   const void* v = nullptr;
   KvType type = KvType::kF32;
-  size_t slot_stride = 0;       // elements between consecutive slots
-  size_t slots = 0;             // ring size; position p lies in slot p % slots
+  size_t slot_stride = 0;  // elements between consecutive slots
+  size_t slots = 0;        // ring size; position p lies in slot p % slots
   size_t head_dim = 0;
-  size_t first = 0;             // oldest visible position
-  size_t last = 0;              // newest visible position, inclusive
-  float* scratch = nullptr;     // (last - first + 1) scores
-  float* out = nullptr;         // (head_dim)
+  size_t first = 0;          // oldest visible position
+  size_t last = 0;           // newest visible position, inclusive
+  float* scratch = nullptr;  // (last - first + 1) scores
+  float* out = nullptr;      // (head_dim)
 };
 
 struct KernelTable {
@@ -45,9 +45,9 @@ struct KernelTable {
   void (*rms_norm)(const float* x, const float* w, float eps, size_t n, float* y);
   // gate[i] = gelu_tanh(gate[i]) * up[i]
   void (*gelu_mul)(float* gate, const float* up, size_t n);
-  void (*add)(float* x, const float* y, size_t n);               // x += y
-  void (*scale)(float* x, float factor, size_t n);               // x *= factor
-  void (*softcap)(float* x, float cap, size_t n);                // x = cap * tanh(x / cap)
+  void (*add)(float* x, const float* y, size_t n);  // x += y
+  void (*scale)(float* x, float factor, size_t n);  // x *= factor
+  void (*softcap)(float* x, float cap, size_t n);   // x = cap * tanh(x / cap)
   // Pairs (i, i + n/2): rotates by the angles whose cos and sin are (n/2) long. In place.
   void (*rope)(float* x, const float* cos, const float* sin, size_t n);
   void (*attention_head)(const AttentionHead& head);
@@ -58,34 +58,36 @@ struct KernelTable {
 
   // --- integer (kernels/portable/, kernels/avx2/, ...) ---
   // Levels, scales and sums of x (tokens, cols) for groups of `group` columns (group divides cols):
-  // inv = absmax ? qmax / absmax : 0, q = rint(x * inv) half to even, clamped to +-qmax, scale = absmax / qmax.
+  // inv = absmax ? qmax / absmax : 0, q = rint(x * inv) half to even, clamped to +-qmax, scale = absmax /
+  // qmax.
   void (*quantize_activations)(const float* x, size_t tokens, size_t cols, size_t group, int qmax, int8_t* q,
                                float* scales, int32_t* sums);
   // out[t * out_stride + r] for rows [row0, row1) of a panel matrix; row0 is a multiple of kPanelRows.
   // int4 in groups of 32: sum over g, in order, of float(isum_g) * (w_scale[r, g] * x_scale[t, g]), no fused
   // multiply-add; acts.kind must be kInt8Group with group 32.
-  void (*matmul_int4_group32)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
-                              size_t out_stride);
+  void (*matmul_int4_group32)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                              float* out, size_t out_stride);
   // float(isum) * (w_scale[r] * x_scale[t]); acts per token (kInt8Token, kInt4Token).
-  void (*matmul_int4_channel)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
-                              size_t out_stride);
-  void (*matmul_int8_channel)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
-                              size_t out_stride);
+  void (*matmul_int4_channel)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                              float* out, size_t out_stride);
+  void (*matmul_int8_channel)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                              float* out, size_t out_stride);
 };
 
 // The table of an instruction set that supported_isas() lists.
 const KernelTable& kernel_table(Isa isa);
 
-// The table of GEMMA_ISA if it is set to one this CPU supports, else of the best. What GEMMA_ISA asked for and
-// whether it was honoured is for the programs to report (tools say so with --stats).
+// The table of GEMMA_ISA if it is set to one this CPU supports, else of the best. What GEMMA_ISA asked for
+// and whether it was honoured is for the programs to report (tools say so with --stats).
 const KernelTable& default_kernel_table();
 
 // --- how a table is put together; each is defined in the file of its instruction set ---
-void fill_portable(KernelTable& table);          // float and integer definitions
-void fill_float_avx2(KernelTable& table);        // kernels/float_kernels.cc, Highway
+void fill_float_portable(KernelTable& table);  // kernels/portable/
+void fill_integer_portable(KernelTable& table);
+void fill_float_avx2(KernelTable& table);  // kernels/float_kernels.cc, Highway
 void fill_float_avx512(KernelTable& table);
 void fill_float_neon(KernelTable& table);
-void fill_integer_avx2(KernelTable& table);      // kernels/avx2/
+void fill_integer_avx2(KernelTable& table);  // kernels/avx2/
 void fill_integer_avx512vnni(KernelTable& table);
 void fill_integer_neon_dotprod(KernelTable& table);
 
