@@ -61,6 +61,7 @@ struct BeamHypothesis {
 };
 
 // num_return_sequences hypotheses, the best first; fewer only if no more than that many sequences exist.
+// Without options.seed beam sampling draws a fresh one, which nobody learns: set it.
 // Errors: those of validate(), of the host, and of check_scores() (sampler.h). A beam whose every token is
 // suppressed dies; only if nothing else is left, is that an error.
 Result<std::vector<BeamHypothesis>> beam_search(BeamHost& host, const SamplingOptions& options,

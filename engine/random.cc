@@ -8,7 +8,8 @@
 namespace gemma {
 namespace {
 
-constexpr uint64_t kGamma = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio, odd
+constexpr uint64_t kGamma = 0x9E3779B97F4A7C15;        // 2^64 / golden ratio, odd
+constexpr uint64_t kStreamGamma = 0xD1342543DE82EF95;  // odd, and no multiple of the other
 
 uint64_t mix(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
@@ -18,7 +19,8 @@ uint64_t mix(uint64_t x) {
 
 }  // namespace
 
-Random::Random(uint64_t seed, uint64_t stream) : key_(mix(mix(seed + kGamma) + mix(stream ^ kGamma))) {}
+// One-to-one in the stream for each seed; the two must not be interchangeable.
+Random::Random(uint64_t seed, uint64_t stream) : key_(mix(mix(seed + kGamma) + stream * kStreamGamma)) {}
 
 uint64_t Random::next() {
   return mix(key_ + ++position_ * kGamma);

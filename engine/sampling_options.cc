@@ -33,6 +33,11 @@ Result<void> check_number(std::string_view name, double value, double low, doubl
   return out_of_range(name, range, fmt::format("{}", value));
 }
 
+Result<void> check_positive(std::string_view name, double value) {
+  if (value > 0.0 && std::isfinite(value)) return {};
+  return out_of_range(name, "a finite number above 0", fmt::format("{}", value));
+}
+
 Result<void> check_id(std::string_view name, int32_t id, size_t vocab_size) {
   if (id >= 0 && static_cast<size_t>(id) < vocab_size) return {};
   return out_of_range(name, fmt::format("token ids below {}, the size of the vocabulary", vocab_size),
@@ -133,10 +138,7 @@ Result<void> validate(const SamplingOptions& options, size_t vocab_size) {
       check_count("min_new_tokens", options.min_new_tokens, 0, std::max<int64_t>(options.max_new_tokens, 0)),
       check_ids("eos_token_id", options.eos_token_id, vocab_size),
       check_bias(options.logit_bias, vocab_size),
-      options.repetition_penalty > 0.0
-          ? check_number("repetition_penalty", options.repetition_penalty, 0.0, kInfinity)
-          : out_of_range("repetition_penalty", "a finite number above 0",
-                         fmt::format("{}", options.repetition_penalty)),
+      check_positive("repetition_penalty", options.repetition_penalty),
       check_number("presence_penalty", options.presence_penalty, -kInfinity, kInfinity),
       check_number("frequency_penalty", options.frequency_penalty, -kInfinity, kInfinity),
       check_count("no_repeat_ngram_size", options.no_repeat_ngram_size, 0, kMaxNgramSize),
