@@ -93,7 +93,8 @@ ChatTemplate detect_template(std::string_view text) {
   const bool thinks = has(text, "<|think|>") && has(text, "<|channel>");
   const bool calls = has(text, "<|tool_call>") && has(text, "<|tool_response>");
   if (thinks && calls) {
-    if (!has(text, "preserve_thinking")) return ChatTemplate::kGemma4Old;
+    const bool is_published = has(text, "preserve_thinking") && has(text, "raise_exception");
+    if (!is_published) return ChatTemplate::kGemma4Old;
     return closes_channel(text) ? ChatTemplate::kGemma4Large : ChatTemplate::kGemma4Small;
   }
   constexpr std::array<std::string_view, 4> kBeyondTurns = {"<|think|>", "<|channel>", "<|tool",

@@ -147,7 +147,7 @@ void OutputSplitter::leave_call(bool is_complete) {
 }
 
 ChatStream::ChatStream(const Tokenizer& tokenizer, bool in_thought)
-    : tokenizer_(&tokenizer), decoder_(tokenizer, true), splitter_(in_thought) {
+    : decoder_(tokenizer, true), splitter_(in_thought) {
   for (const std::string_view marker : all_markers()) {
     if (const std::optional<int32_t> id = tokenizer.id_of(marker)) markers_.emplace(*id, marker);
   }
@@ -157,7 +157,6 @@ std::vector<OutputEvent> ChatStream::push(int32_t id) {
   const auto marker = markers_.find(id);
   if (marker == markers_.end()) return splitter_.push({decoder_.push(id), false});
   std::vector<OutputEvent> events = splitter_.push({decoder_.finish(), false});
-  decoder_ = StreamDecoder(*tokenizer_, true);
   append(events, splitter_.push({std::string(marker->second), true}));
   return events;
 }

@@ -65,7 +65,7 @@ class OutputSplitter {
   std::vector<OutputEvent> events_;
 };
 
-// The splitter fed with token ids.
+// The splitter fed with token ids. The tokenizer must outlive it.
 class ChatStream {
  public:
   ChatStream(const Tokenizer& tokenizer, bool in_thought);
@@ -75,7 +75,6 @@ class ChatStream {
   bool ended() const { return splitter_.ended(); }
 
  private:
-  const Tokenizer* tokenizer_;
   std::map<int32_t, std::string_view> markers_;
   StreamDecoder decoder_;
   OutputSplitter splitter_;

@@ -49,10 +49,6 @@ void SegmentWriter::fail(Error error) {
   if (!error_) error_ = std::move(error);
 }
 
-bool SegmentWriter::ends_with(std::string_view marker) const {
-  return !segments_.empty() && segments_.back().is_control && segments_.back().text == marker;
-}
-
 Result<std::vector<Segment>> SegmentWriter::take() {
   if (error_) return gemma::fail(*std::exchange(error_, std::nullopt));
   return std::exchange(segments_, {});

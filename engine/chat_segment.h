@@ -55,7 +55,6 @@ class SegmentWriter {
   SegmentWriter& control(std::string_view marker);
   SegmentWriter& quoted(std::string_view text);  // between two <|"|>
   void fail(Error error);
-  bool ends_with(std::string_view marker) const;  // whether the last thing written is this marker
   Result<std::vector<Segment>> take();
 
  private:

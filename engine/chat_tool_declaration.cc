@@ -54,11 +54,16 @@ void write_required(const Json& names, const std::string& where, SegmentWriter& 
   out.text("]");
 }
 
-// The upper-case name of a type. Several types ("type": ["integer", "null"]) are printed as Python prints a
-// list.
-Result<std::string> type_name(const Json& type, const std::string& where) {
-  if (type.is_null()) return std::string();
-  if (type.is_string()) return upper(type.get_ref<const std::string&>());
+// The upper-case name of a schema's type, empty if it has none. Several types ("type": ["integer", "null"])
+// are printed as Python prints a list.
+Result<std::string> type_name(const Json& schema, const std::string& schema_place) {
+  if (!schema.is_object() || !schema.contains("type")) return std::string();
+  const Json& type = member(schema, "type");
+  const std::string where = schema_place + ".type";
+  if (!type.is_structured()) {
+    const Result<std::string> name = printed(type, where);
+    return name ? Result<std::string>(upper(*name)) : name;
+  }
   std::string list;
   for (const Json& one : type) {
     const bool plain =
@@ -113,7 +118,7 @@ void write_items(const Json& items, size_t depth, const std::string& where, Segm
 }
 
 void write_property(const Json& schema, size_t depth, const std::string& where, SegmentWriter& out) {
-  const Result<std::string> type = type_name(member(schema, "type"), where + ".type");
+  const Result<std::string> type = type_name(schema, where);
   if (!type) {
     out.fail(type.error());
     return;
@@ -163,7 +168,7 @@ void write_properties(const Json& properties, bool skip_schema_keys, size_t dept
 }
 
 void write_parameters(const Json& parameters, const std::string& where, SegmentWriter& out) {
-  const Result<std::string> type = type_name(member(parameters, "type"), where + ".type");
+  const Result<std::string> type = type_name(parameters, where);
   if (!type || type->empty()) {
     return fail_usage(where + ".type", "expected the type of the parameters", "add \"type\": \"object\"",
                       out);
@@ -185,7 +190,7 @@ void write_parameters(const Json& parameters, const std::string& where, SegmentW
 }
 
 void write_response(const Json& response, const std::string& where, SegmentWriter& out) {
-  const Result<std::string> type = type_name(member(response, "type"), where + ".type");
+  const Result<std::string> type = type_name(response, where);
   if (!type || *type != "OBJECT") {
     return fail_usage(where + ".type", "expected \"object\", the only response the template can declare",
                       "leave \"response\" out", out);
