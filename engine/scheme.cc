@@ -14,8 +14,9 @@ namespace {
 constexpr size_t kLargestGroup = size_t{1} << 16;
 
 constexpr std::pair<TensorClass, std::string_view> kClassNames[] = {
-    {TensorClass::kEmbed, "embed"},      {TensorClass::kPle, "ple"},     {TensorClass::kHead, "head"},
-    {TensorClass::kAttention, "attn"},   {TensorClass::kMlp, "mlp"},     {TensorClass::kExperts, "experts"},
+    {TensorClass::kEmbed, "embed"},      {TensorClass::kPle, "ple"},
+    {TensorClass::kHead, "head"},        {TensorClass::kAttention, "attn"},
+    {TensorClass::kMlp, "mlp"},          {TensorClass::kExperts, "experts"},
     {TensorClass::kPleGate, "ple_gate"}, {TensorClass::kPleModel, "ple_model"},
 };
 
@@ -24,8 +25,8 @@ struct Named {
   std::string_view spelled;  // empty: no spelled form
 };
 constexpr Named kNamed[] = {
-    {"f32", ""},           {"bf16", ""},       {"int8", "w8ca8"},  {"int4", "w4g32a8g32"},
-    {"int4-channel", "w4ca8"}, {"w8a4", "w8ca4"}, {"mobile", ""},
+    {"f32", ""},       {"bf16", ""},   {"int8", "w8ca8"}, {"int4", "w4g32a8g32"}, {"int4-channel", "w4ca8"},
+    {"w8a4", "w8ca4"}, {"mobile", ""},
 };
 
 Failure refuse(std::string_view word, std::string what, std::string hint = {}) {
@@ -72,7 +73,8 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
   const auto group = [&](const char* what, size_t& to) -> Result<void> {
     const std::optional<size_t> n = in.number();
     if (!n || *n == 0 || *n > kLargestGroup) {
-      return refuse(word, fmt::format("expected a {} group of 1 to {} columns behind g", what, kLargestGroup));
+      return refuse(word,
+                    fmt::format("expected a {} group of 1 to {} columns behind g", what, kLargestGroup));
     }
     to = *n;
     return {};
@@ -110,9 +112,14 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
 std::string spell(const ClassScheme& scheme) {
   std::string text = fmt::format("w{}", scheme.weight_bits);
   switch (scheme.granularity) {
-    case Granularity::kTensor: text += "t"; break;
-    case Granularity::kChannel: text += "c"; break;
-    case Granularity::kGroup: text += fmt::format("g{}", scheme.weight_group);
+    case Granularity::kTensor:
+      text += "t";
+      break;
+    case Granularity::kChannel:
+      text += "c";
+      break;
+    case Granularity::kGroup:
+      text += fmt::format("g{}", scheme.weight_group);
   }
   if (scheme.activation == ActivationLevels::kNone) return text;
   text += fmt::format("a{}", scheme.activation_bits);
@@ -195,10 +202,14 @@ std::string_view to_string(TensorClass tensor_class) {
 
 std::string to_string(const ClassScheme& scheme) {
   switch (scheme.weight) {
-    case WeightKind::kF32: return "f32";
-    case WeightKind::kBf16: return "bf16";
-    case WeightKind::kAsStored: return scheme.fake ? "fake:mobile" : "mobile";
-    case WeightKind::kLevels: break;
+    case WeightKind::kF32:
+      return "f32";
+    case WeightKind::kBf16:
+      return "bf16";
+    case WeightKind::kAsStored:
+      return scheme.fake ? "fake:mobile" : "mobile";
+    case WeightKind::kLevels:
+      break;
   }
   std::string text = spell(scheme);
   for (const Named& named : kNamed) {
@@ -210,7 +221,8 @@ std::string to_string(const ClassScheme& scheme) {
 std::string to_string(const Scheme& scheme) {
   std::string text = to_string(scheme.base);
   for (const auto& [tensor_class, name] : kClassNames) {
-    if (scheme.of(tensor_class) != scheme.base) text += fmt::format(",{}={}", name, to_string(scheme.of(tensor_class)));
+    if (scheme.of(tensor_class) != scheme.base)
+      text += fmt::format(",{}={}", name, to_string(scheme.of(tensor_class)));
   }
   return text;
 }

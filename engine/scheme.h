@@ -8,10 +8,10 @@
 //   inputs   := nothing: per token | "g" N per group | "s" static scales of the checkpoint
 //   class    := embed | ple | head | attn | mlp | experts | ple_gate | ple_model
 //
-// int8 = w8ca8, int4 = w4g32a8g32, int4-channel = w4ca8, w8a4 = w8ca4: these run in integers. `fake:` computes
-// the same function in float32: quantize, dequantize, multiply. A spelled form without `a` keeps packed levels
-// and multiplies in float; with `a` and without `fake:` it must be one of the named ones. mobile: levels, bits
-// and static scales as the checkpoint says.
+// int8 = w8ca8, int4 = w4g32a8g32, int4-channel = w4ca8, w8a4 = w8ca4: these run in integers. `fake:`
+// computes the same function in float32: quantize, dequantize, multiply. A spelled form without `a` keeps
+// packed levels and multiplies in float; with `a` and without `fake:` it must be one of the named ones.
+// mobile: levels, bits and static scales as the checkpoint says.
 #pragma once
 
 #include <array>
@@ -38,7 +38,7 @@ struct ClassScheme {
   bool fake = false;     // levels are turned back into float32 before the multiplication
   bool integer = false;  // levels times levels in integers; neither: levels times float
   WeightKind weight = WeightKind::kF32;
-  int weight_bits = 0;   // of kLevels
+  int weight_bits = 0;  // of kLevels
   Granularity granularity = Granularity::kTensor;
   size_t weight_group = 0;
   ActivationLevels activation = ActivationLevels::kNone;

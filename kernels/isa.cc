@@ -13,8 +13,8 @@ namespace gemma::kernels {
 namespace {
 
 constexpr std::pair<Isa, std::string_view> kNames[] = {
-    {Isa::kPortable, "portable"}, {Isa::kAvx2, "avx2"},
-    {Isa::kAvx512Vnni, "avx512vnni"}, {Isa::kNeon, "neon"},
+    {Isa::kPortable, "portable"},        {Isa::kAvx2, "avx2"},
+    {Isa::kAvx512Vnni, "avx512vnni"},    {Isa::kNeon, "neon"},
     {Isa::kNeonDotprod, "neon-dotprod"},
 };
 
@@ -23,7 +23,8 @@ std::vector<Isa> detect() {
 #if defined(__x86_64__)
   // __builtin_cpu_supports also asks whether the operating system saves the wide registers.
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vnni");

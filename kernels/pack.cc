@@ -11,20 +11,29 @@ namespace {
 constexpr size_t kLine = 64;
 constexpr size_t kGroupBytes = 4 * kLine + kPanelRows * sizeof(uint16_t);  // int4: 4 lines, 16 scales
 
-size_t padded_cols(size_t cols) { return (cols + kGroup - 1) / kGroup * kGroup; }
+size_t padded_cols(size_t cols) {
+  return (cols + kGroup - 1) / kGroup * kGroup;
+}
 
 size_t panel_bytes(WeightFormat format, size_t cols) {
   const size_t groups = padded_cols(cols) / kGroup;
   switch (format) {
-    case WeightFormat::kInt4Group32: return groups * kGroupBytes;
-    case WeightFormat::kInt4Channel: return groups * 4 * kLine;
-    default: return groups * 8 * kLine;
+    case WeightFormat::kInt4Group32:
+      return groups * kGroupBytes;
+    case WeightFormat::kInt4Channel:
+      return groups * 4 * kLine;
+    default:
+      return groups * 8 * kLine;
   }
 }
 
 // Bits that a stored level of kLevels takes.
-int stored_bits(int bits) { return bits == 3 ? 4 : bits; }
-size_t level_row_bytes(int bits, size_t cols) { return (cols * static_cast<size_t>(stored_bits(bits)) + 7) / 8; }
+int stored_bits(int bits) {
+  return bits == 3 ? 4 : bits;
+}
+size_t level_row_bytes(int bits, size_t cols) {
+  return (cols * static_cast<size_t>(stored_bits(bits)) + 7) / 8;
+}
 
 // Where a level of a panel matrix lies: its byte, and whether in the high nibble.
 struct Place {
@@ -42,8 +51,8 @@ Place place_of(WeightFormat format, size_t cols, size_t row, size_t col) {
 }
 
 std::byte* scales_of(std::byte* data, size_t cols, size_t row, size_t group) {
-  return data + row / kPanelRows * panel_bytes(WeightFormat::kInt4Group32, cols) + group * kGroupBytes + 4 * kLine +
-         row % kPanelRows * sizeof(uint16_t);
+  return data + row / kPanelRows * panel_bytes(WeightFormat::kInt4Group32, cols) + group * kGroupBytes +
+         4 * kLine + row % kPanelRows * sizeof(uint16_t);
 }
 
 }  // namespace
@@ -123,16 +132,21 @@ float weight_scale(const MatrixView& w, size_t row, size_t col) {
       return from_f16(half);
     }
     case WeightFormat::kInt4Channel:
-    case WeightFormat::kInt8Channel: return w.scales[row];
-    case WeightFormat::kLevels: return w.group == 0 ? w.scales[0] : w.scales[row * (w.cols / w.group) + col / w.group];
-    default: return 1.0f;
+    case WeightFormat::kInt8Channel:
+      return w.scales[row];
+    case WeightFormat::kLevels:
+      return w.group == 0 ? w.scales[0] : w.scales[row * (w.cols / w.group) + col / w.group];
+    default:
+      return 1.0f;
   }
 }
 
 void dequantize_row(const MatrixView& w, size_t row, float* out) {
   const std::byte* stored = w.data + row * w.cols * (w.format == WeightFormat::kF32 ? 4 : 2);
   switch (w.format) {
-    case WeightFormat::kF32: std::memcpy(out, stored, w.cols * sizeof(float)); return;
+    case WeightFormat::kF32:
+      std::memcpy(out, stored, w.cols * sizeof(float));
+      return;
     case WeightFormat::kBf16:
     case WeightFormat::kF16:
       for (size_t c = 0; c < w.cols; ++c) {
@@ -141,7 +155,8 @@ void dequantize_row(const MatrixView& w, size_t row, float* out) {
         out[c] = w.format == WeightFormat::kBf16 ? from_bf16(half) : from_f16(half);
       }
       return;
-    default: break;
+    default:
+      break;
   }
   // Levels a group at a time, so that the scale is looked up once for each.
   int8_t levels[kGroup];

@@ -33,7 +33,9 @@ Interval bf16_neighbourhood(float w) {
   return {(below + here) / 2, (here + above) / 2};
 }
 
-bool is_bf16(float w) { return (bits_of(w) & 0xffffu) == 0; }
+bool is_bf16(float w) {
+  return (bits_of(w) & 0xffffu) == 0;
+}
 
 }  // namespace
 
@@ -60,8 +62,9 @@ uint16_t q4_0_textbook(std::span<const float, 32> w, std::span<int8_t, 32> level
   for (size_t i = 0; i < w.size(); ++i) {
     const float shifted = w[i] * inverse + 8.5f;
     // The range is [0.5, 16.5]; only a NaN or an infinity leaves it.
-    levels[i] = shifted >= 0 && shifted < 17 ? static_cast<int8_t>(std::min(15, static_cast<int>(shifted)) - 8)
-                                             : int8_t{0};
+    levels[i] = shifted >= 0 && shifted < 17
+                    ? static_cast<int8_t>(std::min(15, static_cast<int>(shifted)) - 8)
+                    : int8_t{0};
   }
   return to_f16(d);
 }
@@ -97,7 +100,8 @@ bool q4_0_recover_grid(std::span<const float, 32> w, std::span<int8_t, 32> level
       if (found[i] == 0) continue;
       const double level = std::abs(found[i]);
       const Interval near = is_bf16(w[i]) ? bf16_neighbourhood(w[i])
-                                          : Interval{std::fabs(static_cast<double>(w[i])), std::fabs(static_cast<double>(w[i]))};
+                                          : Interval{std::fabs(static_cast<double>(w[i])),
+                                                     std::fabs(static_cast<double>(w[i]))};
       low = std::max(low, near.low / level);
       high = std::min(high, near.high / level);
       products += static_cast<double>(w[i]) * found[i];
@@ -123,7 +127,8 @@ uint16_t to_f16(float x) {
   if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // rounds to 65536 or more
   if (magnitude < 0x38800000u) {
-    // Subnormal: adding 0.5 leaves the value in units of 2^-24 in the low bits, rounded by the addition itself.
+    // Subnormal: adding 0.5 leaves the value in units of 2^-24 in the low bits, rounded by the addition
+    // itself.
     const float shifted = float_of(magnitude) + 0.5f;
     return static_cast<uint16_t>(sign | (bits_of(shifted) - bits_of(0.5f)));
   }
@@ -149,6 +154,8 @@ uint16_t to_bf16(float x) {
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-float from_bf16(uint16_t x) { return float_of(static_cast<uint32_t>(x) << 16); }
+float from_bf16(uint16_t x) {
+  return float_of(static_cast<uint32_t>(x) << 16);
+}
 
 }  // namespace gemma::kernels
