@@ -73,12 +73,12 @@ TEST_CASE("each variable points to the cache, the first one set wins") {
                                             {"HF_HOME", folder.path("b")},
                                             {"XDG_CACHE_HOME", folder.path("c")},
                                             {"HOME", folder.path("d")}};
-  for (const auto& [name, expected] : {std::pair("HF_HUB_CACHE", hub_cache), std::pair("HF_HOME", hf_home),
-                                       std::pair("XDG_CACHE_HOME", xdg), std::pair("HOME", home)}) {
-    CAPTURE(name);
+  for (const auto& variable : {std::pair("HF_HUB_CACHE", hub_cache), std::pair("HF_HOME", hf_home),
+                               std::pair("XDG_CACHE_HOME", xdg), std::pair("HOME", home)}) {
+    CAPTURE(variable.first);
     const Environment environment(set);
-    CHECK(find_model("google/gemma-4-E2B-it") == expected);
-    set[name] = "";  // empty counts as unset
+    CHECK(find_model("google/gemma-4-E2B-it") == variable.second);
+    set[variable.first] = "";  // empty counts as unset
   }
 }
 
