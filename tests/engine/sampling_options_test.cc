@@ -175,7 +175,7 @@ TEST_CASE("what the user asks for beats the file, option by option") {
   SamplingRequest request;
   request.temperature = 0.3;
   request.top_k = 0;
-  request.eos_token_id = std::vector<int32_t>{};
+  request.eos_token_id.emplace();  // set, and empty
   request.seed = 9;
   request.early_stopping = EarlyStopping::kNever;
   request.length_penalty = 2.0;
