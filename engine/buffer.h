@@ -1,0 +1,59 @@
+// A large, aligned, zeroed block of memory: weights, caches, scratch. From 2 MB on it is a memory map of its
+// own, whose untouched pages cost nothing (a KV cache reserved for the whole context) and which asks for huge
+// pages.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "loader/result.h"
+
+namespace gemma {
+
+class Buffer {
+ public:
+  Buffer() = default;
+  // `bytes` zeroed bytes on a 64-byte boundary. kResource if the system has none; `what` names the use.
+  static Result<Buffer> allocate(size_t bytes, const std::string& what);
+
+  Buffer(Buffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~Buffer();
+
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+  template <typename T>
+  T* as() {
+    return reinterpret_cast<T*>(data_);
+  }
+  template <typename T>
+  const T* as() const {
+    return reinterpret_cast<const T*>(data_);
+  }
+
+ private:
+  std::byte* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// Bytes this process may still take: the least of what the machine has available (MemAvailable), what the
+// control group leaves and what RLIMIT_AS leaves.
+uint64_t available_memory_bytes();
+
+// kResource with both figures if `bytes` are not there. Called before anything of that size is allocated:
+// Linux overcommits, so the failure would come later, as a kill.
+Result<void> check_memory(uint64_t bytes, const std::string& what);
+
+// "4.21 GB", "812 MB", "3.1 kB" (powers of ten).
+std::string format_bytes(uint64_t bytes);
+
+}  // namespace gemma

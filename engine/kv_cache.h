@@ -1,0 +1,77 @@
+// Keys and values of one sequence. Sliding layers keep a ring, full layers every position of the context,
+// layers that share another's KV nothing. Position p of a layer lies in slot p % slots.
+//
+// A ring has window - 1 + max(chunk, rollback) slots: while a chunk is processed its first query still sees
+// window - 1 older keys, and after a rollback of at most `rollback` tokens every key the next query needs is
+// still there. Layout of K and of V in a layer: (kv_heads, slots, head_dim), keys already normed and roped.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/buffer.h"
+#include "kernels/kernel_table.h"
+#include "loader/config.h"
+
+namespace gemma {
+
+struct KvCacheOptions {
+  size_t context = 0;   // most positions of the sequence
+  size_t chunk = 0;     // most tokens of one forward pass
+  size_t rollback = 0;  // most tokens that can be taken back
+  kernels::KvType type = kernels::KvType::kF16;
+};
+
+size_t kv_type_bytes(kernels::KvType type);
+
+// One layer's part of the cache.
+struct KvLayer {
+  size_t kv_heads = 0;
+  size_t head_dim = 0;
+  size_t slots = 0;     // 0: this layer owns no KV
+  Buffer keys, values;  // (kv_heads, slots, head_dim)
+};
+
+class KvCache {
+ public:
+  static Result<KvCache> create(const ModelConfig& config, const KvCacheOptions& options);
+
+  const KvCacheOptions& options() const { return options_; }
+  const KvLayer& layer(size_t index) const { return layers_[index]; }
+
+  // Writes the float32 key and value rows of one position, (kv_heads, head_dim) each, converted to the type.
+  void write(const kernels::KernelTable& kernels, size_t layer, size_t position, const float* key,
+             const float* value);
+
+  // Start of a KV head's slots.
+  const void* keys(size_t layer, size_t kv_head) const {
+    return at(layers_[layer], layers_[layer].keys, kv_head);
+  }
+  const void* values(size_t layer, size_t kv_head) const {
+    return at(layers_[layer], layers_[layer].values, kv_head);
+  }
+
+  // Bytes reserved by all layers, and bytes that `position` tokens have filled.
+  uint64_t reserved_bytes() const;
+  uint64_t used_bytes(size_t position) const;
+
+  // Bytes that create() would reserve.
+  static uint64_t plan_bytes(const ModelConfig& config, const KvCacheOptions& options);
+
+  // The filled part as one byte string, layer by layer, and back. The other cache has the same options.
+  size_t serialized_bytes(size_t position) const { return used_bytes(position); }
+  void serialize(size_t position, std::byte* out) const;
+  void deserialize(size_t position, const std::byte* in);
+  void copy_from(const KvCache& other, size_t position);
+
+ private:
+  const std::byte* at(const KvLayer& layer, const Buffer& buffer, size_t kv_head) const {
+    return buffer.data() + kv_head * layer.slots * layer.head_dim * kv_type_bytes(options_.type);
+  }
+
+  KvCacheOptions options_;
+  std::vector<KvLayer> layers_;
+};
+
+}  // namespace gemma

@@ -1,0 +1,42 @@
+// A weight matrix with its memory: the kernels' view of it, and how its input must be prepared.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/buffer.h"
+#include "kernels/activations.h"
+#include "kernels/matrix.h"
+
+namespace gemma {
+
+// What a matrix wants its input rows to be. fake: quantized and turned back into floats.
+struct InputFormat {
+  kernels::ActivationKind kind = kernels::ActivationKind::kFloat;
+  size_t group = 0;  // columns per scale of the group kinds, else 0
+  bool fake = false;
+  bool operator==(const InputFormat&) const = default;
+};
+
+class Matrix {
+ public:
+  Matrix() = default;
+  // `view` points into `data` and `scales`, or into a memory map that outlives this.
+  Matrix(const kernels::MatrixView& view, const InputFormat& input, Buffer data, Buffer scales)
+      : view_(view), input_(input), data_(std::move(data)), scales_(std::move(scales)) {}
+
+  const kernels::MatrixView& view() const { return view_; }
+  const InputFormat& input() const { return input_; }
+  bool empty() const { return view_.rows == 0; }
+
+  // Bytes of memory of its own; a matrix in a memory map has none.
+  uint64_t owned_bytes() const { return data_.bytes() + scales_.bytes(); }
+
+ private:
+  kernels::MatrixView view_;
+  InputFormat input_;
+  Buffer data_;
+  Buffer scales_;
+};
+
+}  // namespace gemma

@@ -1,0 +1,156 @@
+#include "engine/model.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include <fmt/format.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "engine/synthetic.h"
+#include "loader/checkpoint.h"
+#include "loader/hub.h"
+
+namespace gemma {
+namespace {
+
+// Whether every matrix (sampled rows) lies on a 4-bit grid in groups of 32: a QAT checkpoint.
+Result<bool> quantization_aware(const ModelConfig& config, const TensorSource& source) {
+  for (const PlannedTensor& planned : plan_tensors(config)) {
+    const TensorInfo* tensor = source.find(planned.name);
+    if (planned.tensor_class == TensorClass::kFloat || !planned.required || tensor == nullptr) continue;
+    Result<bool> grid = on_grid(source, *tensor);
+    if (!grid || !*grid) return grid;
+  }
+  return true;
+}
+
+}  // namespace
+
+Model::~Model() = default;
+
+Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::unique_ptr<Model> model(new Model());
+  model->name_ = name;
+  model->team_ = std::make_unique<ThreadTeam>(options.threads);
+  if (options.isa) {
+    const auto supported = kernels::supported_isas();
+    if (std::find(supported.begin(), supported.end(), *options.isa) == supported.end()) {
+      return fail(ErrorCode::kUsage, "isa",
+                  fmt::format("this CPU cannot run {}", kernels::to_string(*options.isa)),
+                  fmt::format("the best it has is {}", kernels::to_string(supported.front())));
+    }
+    model->kernels_ = &kernels::kernel_table(*options.isa);
+  } else {
+    model->kernels_ = &kernels::default_kernel_table();
+  }
+
+  if (is_synthetic(name)) {
+    Result<SyntheticModel> made = make_synthetic(name, options.tokenizer);
+    if (!made) return fail(std::move(made.error()));
+    model->config_ = std::move(made->config);
+    model->generation_config_ = std::move(made->generation_config);
+    model->source_ = std::move(made->source);
+    model->tokenizer_ = std::move(made->tokenizer);
+  } else {
+    Result<std::string> folder = find_model(name);
+    if (!folder) return fail(std::move(folder.error()));
+    model->folder_ = *folder;
+    Result<ModelConfig> config = read_config(*folder + "/config.json");
+    if (!config) return fail(std::move(config.error()));
+    model->config_ = std::move(*config);
+    Result<GenerationConfig> generation = read_generation_config(*folder + "/generation_config.json");
+    if (!generation) return fail(std::move(generation.error()));
+    model->generation_config_ = std::move(*generation);
+    Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(*folder);
+    if (!checkpoint) return fail(std::move(checkpoint.error()));
+    model->source_ = std::move(*checkpoint);
+    const std::string tokenizer_path = *folder + "/tokenizer.json";
+    if (options.tokenizer && std::filesystem::exists(tokenizer_path)) {
+      Result<Tokenizer> tokenizer = Tokenizer::read(tokenizer_path);
+      if (!tokenizer) return fail(std::move(tokenizer.error()));
+      model->tokenizer_ = std::move(*tokenizer);
+      if (model->tokenizer_->vocab_size() > model->config_.vocab_size) {
+        return fail(ErrorCode::kMismatch, tokenizer_path,
+                    fmt::format("expected at most the model's {} ids, found {}", model->config_.vocab_size,
+                                model->tokenizer_->vocab_size()),
+                    "tokenizer.json and config.json must come from the same export");
+      }
+    }
+  }
+  if (!options.weights) return model;
+
+  Result<void> fits =
+      check_tensors(model->config_, *model->source_, model->folder_.empty() ? name : model->folder_);
+  if (!fits) return fail(std::move(fits.error()));
+  Result<void> chosen = model->choose_scheme(options.scheme);
+  if (!chosen) return fail(std::move(chosen.error()));
+  Result<std::unique_ptr<Weights>> weights =
+      build_weights(model->config_, model->scheme_, *model->source_, *model->team_, options.progress);
+  if (!weights) return fail(std::move(weights.error()));
+  model->weights_ = std::move(*weights);
+  Result<void> told = model->compute_fingerprint();
+  if (!told) return fail(std::move(told.error()));
+  model->load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return model;
+}
+
+Result<void> Model::choose_scheme(const std::string& asked) {
+  if (!config_.quantization.method.empty()) {
+    return fail(ErrorCode::kUnsupported, folder_,
+                fmt::format("the checkpoint is stored quantized ({} {}), which this version does not read",
+                            config_.quantization.method, config_.quantization.format),
+                "take the bf16 or -qat-q4_0-unquantized checkpoint of the same model");
+  }
+  std::string word = asked;
+  if (asked.empty()) {
+    Result<bool> grid = quantization_aware(config_, *source_);
+    if (!grid) return fail(std::move(grid.error()));
+    word = *grid ? "int4" : "bf16";
+    scheme_reason_ =
+        *grid ? "every matrix lies on a trained 4-bit grid" : "the matrices lie on no 4-bit grid";
+  }
+  Result<Scheme> scheme = parse_scheme(word);
+  if (!scheme) return fail(std::move(scheme.error()));
+  scheme_ = std::move(*scheme);
+  if (scheme_.needs_static_scales()) {
+    return fail(ErrorCode::kUsage, "scheme " + word,
+                "needs static activation scales, and this checkpoint carries none",
+                "take a scheme with dynamic activations, such as int8 or int4");
+  }
+  return {};
+}
+
+Result<void> Model::compute_fingerprint() {
+  std::string text = to_string(scheme_);
+  for (const TensorInfo& tensor : source_->tensors()) {
+    text += fmt::format("|{} {} {}", tensor.name, dtype_name(tensor.dtype), tensor.elements());
+    std::vector<std::byte> row(tensor.row_bytes());
+    if (tensor.rows() == 0) continue;
+    Result<void> read = source_->read_rows(tensor, tensor.rows() / 2, tensor.rows() / 2 + 1, row);
+    if (!read) return read;
+    text.append(reinterpret_cast<const char*>(row.data()), row.size());
+  }
+  fingerprint_ = XXH3_64bits(text.data(), text.size());
+  return {};
+}
+
+std::vector<int32_t> Model::eos_ids() const {
+  return generation_config_.eos_ids.empty() ? config_.eos_ids : generation_config_.eos_ids;
+}
+
+uint64_t Model::owned_weight_bytes() const {
+  uint64_t bytes = 0;
+  for (const TensorReport& report : weights_->reports) bytes += report.owned_bytes;
+  return bytes;
+}
+
+uint64_t Model::mapped_weight_bytes() const {
+  uint64_t bytes = 0;
+  for (const TensorReport& report : weights_->reports) bytes += report.mapped_bytes;
+  return bytes;
+}
+
+}  // namespace gemma

@@ -1,0 +1,79 @@
+// A checkpoint, opened and ready: config, tokenizer, weights. Immutable; any number of sessions share it.
+//
+//   Result<std::unique_ptr<Model>> model = Model::load("google/gemma-4-E2B-it", {});
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/scheme.h"
+#include "engine/thread_team.h"
+#include "engine/weights.h"
+#include "kernels/kernel_table.h"
+#include "loader/config.h"
+#include "loader/generation_config.h"
+#include "loader/tensor_source.h"
+#include "loader/tokenizer.h"
+
+namespace gemma {
+
+struct ModelOptions {
+  std::string scheme;               // engine/scheme.h; empty: what fits the file (Model::scheme_reason)
+  size_t threads = 0;               // 0: physical cores
+  std::optional<kernels::Isa> isa;  // default: GEMMA_ISA, else the best of this CPU
+  bool weights = true;              // false: everything but the weights (tokenize, inspect)
+  bool tokenizer = true;            // false: none is needed (logits of given ids)
+  Progress progress;
+};
+
+class Model {
+ public:
+  // `name`: a folder, a .safetensors file's folder, a hub id in the local cache, or "synthetic:SIZE[:SEED]".
+  static Result<std::unique_ptr<Model>> load(const std::string& name, const ModelOptions& options);
+  ~Model();
+
+  const std::string& name() const { return name_; }      // as asked for
+  const std::string& folder() const { return folder_; }  // empty for synthetic models
+  const ModelConfig& config() const { return config_; }
+  const GenerationConfig& generation_config() const { return generation_config_; }
+  const Tokenizer* tokenizer() const {
+    return tokenizer_ ? &*tokenizer_ : nullptr;
+  }  // null: the folder has none
+  const TensorSource& source() const { return *source_; }
+  const Scheme& scheme() const { return scheme_; }
+  const std::string& scheme_reason() const { return scheme_reason_; }  // why this one, if none was asked for
+  const Weights& weights() const { return *weights_; }
+  const ThreadTeam& team() const { return *team_; }
+  const kernels::KernelTable& kernels() const { return *kernels_; }
+  double load_seconds() const { return load_seconds_; }
+
+  // Ends of a generation: generation_config.json's, else config.json's.
+  std::vector<int32_t> eos_ids() const;
+  // Of config, scheme and a sample of every tensor: what a saved session must match.
+  uint64_t fingerprint() const { return fingerprint_; }
+  // Bytes of weights in memory of their own, and used where their file is mapped.
+  uint64_t owned_weight_bytes() const;
+  uint64_t mapped_weight_bytes() const;
+
+ private:
+  Model() = default;
+  Result<void> choose_scheme(const std::string& asked);
+  Result<void> compute_fingerprint();
+
+  std::string name_, folder_;
+  ModelConfig config_;
+  GenerationConfig generation_config_;
+  std::optional<Tokenizer> tokenizer_;
+  std::unique_ptr<TensorSource> source_;
+  Scheme scheme_;
+  std::string scheme_reason_;
+  std::unique_ptr<Weights> weights_;
+  std::unique_ptr<ThreadTeam> team_;
+  const kernels::KernelTable* kernels_ = nullptr;
+  double load_seconds_ = 0;
+  uint64_t fingerprint_ = 0;
+};
+
+}  // namespace gemma

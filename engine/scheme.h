@@ -1,0 +1,69 @@
+// One word says how a model is computed: "int4", "fake:w4g32", "int8,head=bf16".
+//
+//   scheme   := base { "," class "=" base }
+//   base     := name | [ "fake:" ] name | [ "fake:" ] "w" bits weights [ "a" bits [ inputs ] ]
+//   name     := f32 | bf16 | int8 | int4 | int4-channel | w8a4 | mobile
+//   bits     := 2 | 3 | 4 | 8 (weights), 4 | 8 (activations)
+//   weights  := "t" per tensor | "c" per output channel | "g" N per group of N columns
+//   inputs   := nothing: per token | "g" N per group | "s" static scales of the checkpoint
+//   class    := embed | ple | head | attn | mlp | experts | ple_gate | ple_model
+//
+// int8 = w8ca8, int4 = w4g32a8g32, int4-channel = w4ca8, w8a4 = w8ca4: these run in integers. `fake:`
+// computes the same function in float32: quantize, dequantize, multiply. A spelled form without `a` keeps
+// packed levels and multiplies in float; with `a` and without `fake:` it must be one of the named ones.
+// mobile: levels, bits and static scales as the checkpoint says.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "kernels/kernel_table.h"
+#include "loader/result.h"
+
+namespace gemma {
+
+// What a tensor is to a scheme. kFloat: norms, router, layer scalars; never quantized.
+enum class TensorClass { kEmbed, kPle, kHead, kAttention, kMlp, kExperts, kPleGate, kPleModel, kFloat };
+inline constexpr size_t kTensorClasses = 9;
+std::string_view to_string(TensorClass tensor_class);  // "embed", "ple", "head", "attn", ...
+
+enum class WeightKind { kF32, kBf16, kLevels, kAsStored };
+enum class Granularity { kTensor, kChannel, kGroup };
+enum class ActivationLevels { kNone, kToken, kGroup, kStatic };
+
+// How the matrices of one class are stored and multiplied.
+struct ClassScheme {
+  bool fake = false;     // levels are turned back into float32 before the multiplication
+  bool integer = false;  // levels times levels in integers; neither: levels times float
+  WeightKind weight = WeightKind::kF32;
+  int weight_bits = 0;  // of kLevels
+  Granularity granularity = Granularity::kTensor;
+  size_t weight_group = 0;
+  ActivationLevels activation = ActivationLevels::kNone;
+  int activation_bits = 0;
+  size_t activation_group = 0;
+  bool operator==(const ClassScheme&) const = default;
+};
+
+// The shortest spelling: "int4" for w4g32a8g32, "fake:int4" for its fake.
+std::string to_string(const ClassScheme& scheme);
+
+struct Scheme {
+  ClassScheme base;
+  std::array<ClassScheme, kTensorClasses> classes;  // kFloat: always f32
+
+  const ClassScheme& of(TensorClass tensor_class) const { return classes[static_cast<size_t>(tensor_class)]; }
+  // f32 under f32 and fake schemes, where the answer should be the definition's; else f16.
+  kernels::KvType default_kv_type() const;
+  bool needs_static_scales() const;
+};
+
+// Canonical: to_string(*parse_scheme(word)) parses to the same scheme.
+std::string to_string(const Scheme& scheme);
+
+// kUsage naming what was not understood, the nearest known word and the forms there are.
+Result<Scheme> parse_scheme(std::string_view word);
+
+}  // namespace gemma

@@ -1,0 +1,55 @@
+// The threads of the engine: one team, created once, on which loops over independent items run. Results never
+// depend on the number of threads, because every item is computed whole by one of them.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace gemma {
+
+class ThreadTeam {
+ public:
+  // threads >= 1; 0 means the physical cores this process may use.
+  explicit ThreadTeam(size_t threads = 0);
+  ~ThreadTeam();
+  ThreadTeam(const ThreadTeam&) = delete;
+  ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+  size_t size() const { return threads_; }
+
+  // Calls body(begin, end, thread) for consecutive ranges that cover [0, n), each a multiple of `grain` long
+  // but the last; thread < size(). Returns when all are done. n <= grain runs in the caller.
+  template <typename Body>
+  void parallel_for(size_t n, size_t grain, const Body& body) const {
+    if (n == 0) return;
+    if (threads_ == 1 || n <= grain) {
+      body(size_t{0}, n, size_t{0});
+      return;
+    }
+    const Task task{n, grain, &body, [](const void* b, size_t begin, size_t end, size_t thread) {
+                      (*static_cast<const Body*>(b))(begin, end, thread);
+                    }};
+    run(task);
+  }
+
+ private:
+  struct Task {
+    size_t n;
+    size_t grain;
+    const void* body;
+    void (*call)(const void* body, size_t begin, size_t end, size_t thread);
+  };
+  struct Workers;
+
+  void run(const Task& task) const;
+  void run_share(const Task& task, size_t thread) const;
+
+  size_t threads_;
+  std::unique_ptr<Workers> workers_;  // only in a build without OpenMP
+};
+
+// Physical cores among the CPUs this process may run on (SMT siblings counted once), at least 1.
+size_t physical_cores();
+
+}  // namespace gemma

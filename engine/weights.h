@@ -1,0 +1,124 @@
+// The weights of a model, each matrix once, in the form its scheme's kernel reads. Built by streaming from a
+// TensorSource: memory holds the result and a few rows, never a second copy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/matrix.h"
+#include "engine/scheme.h"
+#include "engine/tensor_plan.h"
+#include "engine/thread_team.h"
+#include "engine/weight_quantizer.h"
+#include "loader/config.h"
+#include "loader/tensor_source.h"
+
+namespace gemma {
+
+struct LayerWeights {
+  // Norm weights, (hidden) but q_norm and k_norm (head_dim).
+  std::vector<float> input_norm, post_attention_norm, pre_feedforward_norm, post_feedforward_norm;
+  std::vector<float> q_norm, k_norm;
+  std::vector<float> post_ple_norm;  // per-layer embeddings
+  std::vector<float> post_feedforward_norm_1, pre_feedforward_norm_2, post_feedforward_norm_2;  // experts
+  float layer_scalar = 1;
+
+  Matrix q, k, v, o;  // k and v empty where the layer reads another's cache, v where K = V
+  Matrix gate, up, down;
+  Matrix ple_gate, ple_projection;
+
+  Matrix router;                        // (experts, hidden), float
+  std::vector<float> router_scale;      // (hidden)
+  std::vector<float> per_expert_scale;  // (experts)
+  std::vector<Matrix> expert_gate_up;   // each (2 * expert_width, hidden), gate rows first
+  std::vector<Matrix> expert_down;      // each (hidden, expert_width)
+};
+
+// Rows of the input embedding. With a tied head and one scheme for both they are the head's own rows.
+class Embedding {
+ public:
+  Embedding() = default;
+  explicit Embedding(const Matrix* matrix) : matrix_(matrix) {}
+  void row(size_t id, float* out) const;
+
+ private:
+  const Matrix* matrix_ = nullptr;
+};
+
+// The per-layer embedding table: stays in its file (E2B: 2.35 G elements). A row is read with pread, then
+// quantized and dequantized on the spot if the scheme says so: levels and scales of a row depend on that row
+// alone, so this equals a table quantized beforehand.
+class PleTable {
+ public:
+  PleTable() = default;
+  PleTable(const TensorSource* source, const TensorInfo* tensor, WeightQuantizer quantizer)
+      : source_(source), tensor_(tensor), quantizer_(std::move(quantizer)) {}
+  // All layers' slices of token `id`, (layers * ple_width) float32. kIo if the file cannot be read.
+  Result<void> row(size_t id, std::span<float> out) const;
+
+ private:
+  const TensorSource* source_ = nullptr;
+  const TensorInfo* tensor_ = nullptr;
+  WeightQuantizer quantizer_;
+};
+
+// A head of its own or the embedding's matrix.
+class Head {
+ public:
+  Head() = default;
+  explicit Head(const Matrix* matrix) : matrix_(matrix) {}
+  const Matrix& matrix() const { return *matrix_; }
+
+ private:
+  const Matrix* matrix_ = nullptr;
+};
+
+// What was found while building: how many groups of 32 lay on a trained 4-bit grid.
+struct TensorReport {
+  std::string name;
+  TensorClass tensor_class = TensorClass::kFloat;
+  std::string scheme;    // of this tensor: "w4g32a8g32", "bf16", ...
+  bool on_grid = false;  // sampled rows lie on a 4-bit grid
+  uint64_t groups = 0;   // quantized in groups of 32 at 4 bits
+  uint64_t off_grid_groups = 0;
+  uint64_t elements = 0;
+  uint64_t owned_bytes = 0;   // memory of its own
+  uint64_t mapped_bytes = 0;  // used where the file is mapped
+};
+
+struct Weights {
+  std::vector<LayerWeights> layers;
+  std::vector<float> final_norm;                      // (hidden)
+  std::unique_ptr<Matrix> embed_matrix, head_matrix;  // head_matrix null: the embedding's is used
+  Embedding embedding;
+  Head head;
+  float embedding_scale = 1;  // sqrt(hidden) rounded to the checkpoint's dtype
+  float ple_scale = 1;        // sqrt(ple_width), likewise
+  PleTable ple_table;
+  Matrix ple_model_projection;             // (layers * ple_width, hidden)
+  std::vector<float> ple_projection_norm;  // (ple_width)
+  std::vector<TensorReport> reports;
+};
+
+// Called now and then while weights are built: elements done and in all.
+using Progress = std::function<void(uint64_t done, uint64_t total)>;
+
+// Builds everything from `source`, which must outlive the result and fit `config` (check_tensors). kUsage if
+// a scheme cannot be applied (a group that does not divide the columns: all such tensors are listed),
+// kResource if memory is short (checked before allocating).
+Result<std::unique_ptr<Weights>> build_weights(const ModelConfig& config, const Scheme& scheme,
+                                               const TensorSource& source, const ThreadTeam& team,
+                                               const Progress& progress);
+
+// Whether evenly spaced sampled rows of the tensor lie on a 4-bit grid in groups of 32.
+Result<bool> on_grid(const TensorSource& source, const TensorInfo& tensor);
+
+// Reads a whole float tensor as float32.
+Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor);
+
+}  // namespace gemma

@@ -1,0 +1,46 @@
+#include "kernels/kernel_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+namespace gemma::kernels {
+namespace {
+
+// Each table begins as the definitions; an instruction set replaces what it does better.
+KernelTable make_table(Isa isa) {
+  KernelTable table;
+  table.isa = isa;
+  fill_float_portable(table);
+  fill_integer_portable(table);
+#if defined(__x86_64__)
+  if (isa == Isa::kAvx2) fill_float_avx2(table);
+  if (isa == Isa::kAvx512Vnni) fill_float_avx512(table);
+#elif defined(__aarch64__)
+  if (isa == Isa::kNeon || isa == Isa::kNeonDotprod) fill_float_neon(table);
+#endif
+  return table;
+}
+
+}  // namespace
+
+const KernelTable& kernel_table(Isa isa) {
+  static const std::array<KernelTable, 5> tables = {
+      make_table(Isa::kPortable), make_table(Isa::kAvx2),        make_table(Isa::kAvx512Vnni),
+      make_table(Isa::kNeon),     make_table(Isa::kNeonDotprod),
+  };
+  return tables[static_cast<size_t>(isa)];
+}
+
+const KernelTable& default_kernel_table() {
+  const auto supported = supported_isas();
+  const char* asked = std::getenv("GEMMA_ISA");
+  if (asked != nullptr) {
+    const std::optional<Isa> isa = parse_isa(asked);
+    if (isa && std::find(supported.begin(), supported.end(), *isa) != supported.end())
+      return kernel_table(*isa);
+  }
+  return kernel_table(supported.front());
+}
+
+}  // namespace gemma::kernels

@@ -1,0 +1,194 @@
+#include "kernels/pack.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/quantize.h"
+
+namespace gemma::kernels {
+namespace {
+
+constexpr size_t kLine = 64;
+constexpr size_t kGroupBytes = 4 * kLine + kPanelRows * sizeof(uint16_t);  // int4: 4 lines, 16 scales
+
+size_t padded_cols(size_t cols) {
+  return (cols + kGroup - 1) / kGroup * kGroup;
+}
+
+size_t panel_bytes(WeightFormat format, size_t cols) {
+  const size_t groups = padded_cols(cols) / kGroup;
+  switch (format) {
+    case WeightFormat::kInt4Group32:
+      return groups * kGroupBytes;
+    case WeightFormat::kInt4Channel:
+      return groups * 4 * kLine;
+    default:
+      return groups * 8 * kLine;
+  }
+}
+
+// Bits that a stored level of kLevels takes.
+int stored_bits(int bits) {
+  return bits == 3 ? 4 : bits;
+}
+size_t level_row_bytes(int bits, size_t cols) {
+  return (cols * static_cast<size_t>(stored_bits(bits)) + 7) / 8;
+}
+
+// Where a level of a panel matrix lies: its byte, and whether in the high nibble.
+struct Place {
+  size_t byte;
+  bool high;
+};
+
+Place place_of(WeightFormat format, size_t cols, size_t row, size_t col) {
+  const size_t panel = row / kPanelRows * panel_bytes(format, cols);
+  const size_t lane = row % kPanelRows * 4;
+  if (format == WeightFormat::kInt8Channel) return {panel + col / 4 * kLine + lane + col % 4, false};
+  const size_t line = col % kGroup / 8;
+  const size_t group_bytes = format == WeightFormat::kInt4Group32 ? kGroupBytes : 4 * kLine;
+  return {panel + col / kGroup * group_bytes + line * kLine + lane + col % 4, col % 8 >= 4};
+}
+
+std::byte* scales_of(std::byte* data, size_t cols, size_t row, size_t group) {
+  return data + row / kPanelRows * panel_bytes(WeightFormat::kInt4Group32, cols) + group * kGroupBytes +
+         4 * kLine + row % kPanelRows * sizeof(uint16_t);
+}
+
+}  // namespace
+
+size_t packed_bytes(WeightFormat format, int bits, size_t rows, size_t cols) {
+  if (format == WeightFormat::kLevels) return rows * level_row_bytes(bits, cols);
+  return (rows + kPanelRows - 1) / kPanelRows * panel_bytes(format, cols);
+}
+
+void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size_t row0, size_t n,
+               const int8_t* levels, const uint16_t* scales_f16, std::byte* data) {
+  if (format == WeightFormat::kLevels) {
+    const int width = stored_bits(bits);
+    const int offset = 1 << (bits - 1);
+    for (size_t r = 0; r < n; ++r) {
+      std::byte* row = data + (row0 + r) * level_row_bytes(bits, cols);
+      std::memset(row, 0, level_row_bytes(bits, cols));
+      for (size_t c = 0; c < cols; ++c) {
+        const size_t bit = c * static_cast<size_t>(width);
+        row[bit / 8] |= static_cast<std::byte>((levels[r * cols + c] + offset) << (bit % 8));
+      }
+    }
+    return;
+  }
+  // Rows and columns of padding hold level 0: byte 0x88 where nibbles are stored as level + 8.
+  const size_t last = (row0 + n + kPanelRows - 1) / kPanelRows * kPanelRows;
+  const bool nibbles = format != WeightFormat::kInt8Channel;
+  std::byte* begin = data + row0 / kPanelRows * panel_bytes(format, cols);
+  std::memset(begin, nibbles ? 0x88 : 0, (last - row0) / kPanelRows * panel_bytes(format, cols));
+  const size_t groups = padded_cols(cols) / kGroup;
+  for (size_t r = 0; r < last - row0; ++r) {
+    const size_t row = row0 + r;
+    for (size_t c = 0; c < cols && r < n; ++c) {
+      const Place place = place_of(format, cols, row, c);
+      const int level = levels[r * cols + c];
+      if (!nibbles) {
+        data[place.byte] = static_cast<std::byte>(level);
+      } else if (place.high) {
+        data[place.byte] = (data[place.byte] & std::byte{0x0f}) | static_cast<std::byte>((level + 8) << 4);
+      } else {
+        data[place.byte] = (data[place.byte] & std::byte{0xf0}) | static_cast<std::byte>(level + 8);
+      }
+    }
+    for (size_t g = 0; g < groups && format == WeightFormat::kInt4Group32; ++g) {
+      const uint16_t scale = r < n ? scales_f16[r * groups + g] : uint16_t{0};
+      std::memcpy(scales_of(data, cols, row, g), &scale, sizeof(scale));
+    }
+  }
+}
+
+void unpack_levels(const MatrixView& w, size_t row, int8_t* out) {
+  if (w.format == WeightFormat::kLevels) {
+    const int width = stored_bits(w.bits);
+    const int mask = (1 << width) - 1;
+    const int offset = 1 << (w.bits - 1);
+    const std::byte* bytes = w.data + row * level_row_bytes(w.bits, w.cols);
+    for (size_t c = 0; c < w.cols; ++c) {
+      const size_t bit = c * static_cast<size_t>(width);
+      out[c] = static_cast<int8_t>((static_cast<int>(bytes[bit / 8]) >> (bit % 8) & mask) - offset);
+    }
+    return;
+  }
+  for (size_t c = 0; c < w.cols; ++c) {
+    const Place place = place_of(w.format, w.cols, row, c);
+    const int byte = static_cast<int>(w.data[place.byte]);
+    out[c] = static_cast<int8_t>(w.format == WeightFormat::kInt8Channel ? static_cast<int8_t>(byte)
+                                 : place.high                           ? (byte >> 4) - 8
+                                                                        : (byte & 15) - 8);
+  }
+}
+
+float weight_scale(const MatrixView& w, size_t row, size_t col) {
+  switch (w.format) {
+    case WeightFormat::kInt4Group32: {
+      uint16_t half;
+      std::memcpy(&half, scales_of(const_cast<std::byte*>(w.data), w.cols, row, col / kGroup), sizeof(half));
+      return from_f16(half);
+    }
+    case WeightFormat::kInt4Channel:
+    case WeightFormat::kInt8Channel:
+      return w.scales[row];
+    case WeightFormat::kLevels:
+      return w.group == 0 ? w.scales[0] : w.scales[row * (w.cols / w.group) + col / w.group];
+    default:
+      return 1.0f;
+  }
+}
+
+void dequantize_row(const MatrixView& w, size_t row, float* out) {
+  const std::byte* stored = w.data + row * w.cols * (w.format == WeightFormat::kF32 ? 4 : 2);
+  switch (w.format) {
+    case WeightFormat::kF32:
+      std::memcpy(out, stored, w.cols * sizeof(float));
+      return;
+    case WeightFormat::kBf16:
+    case WeightFormat::kF16:
+      for (size_t c = 0; c < w.cols; ++c) {
+        uint16_t half;
+        std::memcpy(&half, stored + 2 * c, sizeof(half));
+        out[c] = w.format == WeightFormat::kBf16 ? from_bf16(half) : from_f16(half);
+      }
+      return;
+    default:
+      break;
+  }
+  // Levels a group at a time, so that the scale is looked up once for each.
+  int8_t levels[kGroup];
+  const size_t run = w.format == WeightFormat::kLevels ? 1 : kGroup;
+  if (run == 1) {
+    const int width = stored_bits(w.bits);
+    const int mask = (1 << width) - 1;
+    const int offset = 1 << (w.bits - 1);
+    const std::byte* bytes = w.data + row * level_row_bytes(w.bits, w.cols);
+    const size_t group = w.group == 0 ? w.cols : w.group;
+    for (size_t c = 0; c < w.cols; c += group) {
+      const float scale = weight_scale(w, row, c);
+      for (size_t i = c; i < std::min(w.cols, c + group); ++i) {
+        const size_t bit = i * static_cast<size_t>(width);
+        const int level = (static_cast<int>(bytes[bit / 8]) >> (bit % 8) & mask) - offset;
+        out[i] = scale * static_cast<float>(level);
+      }
+    }
+    return;
+  }
+  for (size_t c = 0; c < w.cols; c += kGroup) {
+    const float scale = weight_scale(w, row, c);
+    const size_t n = std::min(kGroup, w.cols - c);
+    for (size_t i = 0; i < n; ++i) {
+      const Place place = place_of(w.format, w.cols, row, c + i);
+      const int byte = static_cast<int>(w.data[place.byte]);
+      levels[i] = static_cast<int8_t>(w.format == WeightFormat::kInt8Channel ? static_cast<int8_t>(byte)
+                                      : place.high                           ? (byte >> 4) - 8
+                                                                             : (byte & 15) - 8);
+    }
+    for (size_t i = 0; i < n; ++i) out[c + i] = scale * static_cast<float>(levels[i]);
+  }
+}
+
+}  // namespace gemma::kernels

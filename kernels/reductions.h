@@ -1,0 +1,46 @@
+// Reductions over a row of logits, the sums in float64: what a sampler and an evaluation need of a vocabulary
+// of 262144. Vector code by xsimd, for the architecture that the build targets.
+//
+//   double log_z = log_sum_exp(logits);             // log p[i] = logits[i] - log_z
+//   float kth = kth_largest(logits, 64, scratch);   // the candidates of top-k are those >= kth
+//
+// Every sum runs in eight interleaved lanes that depend on the index alone (element i goes to lane i % 8) and
+// are added pairwise at the end: the same result on every run and for any number of threads. -inf is a
+// probability of zero everywhere. None of the functions allocates.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace gemma::kernels {
+
+// The largest value. NaN if any value is NaN, -inf of nothing.
+float maximum(std::span<const float> values);
+
+// The lowest index that holds the largest value; values.size() if there is none: no values, or a NaN among
+// them.
+size_t argmax(std::span<const float> values);
+
+// log(sum(exp(values))). -inf if every value is -inf or there is none, NaN if any is NaN, +inf if any is
+// +inf.
+double log_sum_exp(std::span<const float> values);
+
+// out[i] = values[i] - log_sum_exp(values), rounded once to float32. Requires out.size() == values.size().
+// The inputs must have a finite log-sum-exp.
+void log_softmax(std::span<const float> values, std::span<float> out);
+
+// weights[i] = exp((values[i] - peak) / temperature); returns their sum. With peak = maximum(values), finite,
+// and temperature > 0 every weight is in [0, 1] and the sum in [1, n].
+// Requires weights.size() == values.size().
+double softmax_weights(std::span<const float> values, float peak, double temperature,
+                       std::span<double> weights);
+
+// How much scratch kth_largest wants for k of n values: two per wanted value, at most all.
+size_t kth_largest_scratch(size_t n, size_t k);
+
+// The k-th largest value, equal ones counted each. Requires 1 <= k <= values.size(), no NaN, and
+// scratch.size() >= kth_largest_scratch(values.size(), k). One pass that compares 16 values at a time with
+// the best lower bound so far; expected work beyond that pass is O(k log(n / k)).
+float kth_largest(std::span<const float> values, size_t k, std::span<float> scratch);
+
+}  // namespace gemma::kernels

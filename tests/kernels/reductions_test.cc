@@ -1,0 +1,160 @@
+#include "kernels/reductions.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+using namespace gemma::kernels;
+
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// Multiples of 1/64 in [-16, 16): many ties, as bfloat16 logits have.
+std::vector<float> random_values(size_t n, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<float> values(n);
+  for (float& value : values) value = static_cast<float>(static_cast<int>(random() % 2048) - 1024) / 64.0f;
+  return values;
+}
+
+// The definition, in long double and index order.
+long double slow_log_sum_exp(const std::vector<float>& values) {
+  long double sum = 0;
+  for (float value : values) sum += std::exp(static_cast<long double>(value));
+  return std::log(sum);
+}
+
+std::vector<size_t> lengths() {
+  std::vector<size_t> result;
+  for (size_t n = 1; n <= 40; ++n) result.push_back(n);
+  result.push_back(1000);
+  result.push_back(262144);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("maximum and argmax find the first largest value at every length") {
+  for (size_t n : lengths()) {
+    const std::vector<float> values = random_values(n, n);
+    const auto largest = std::max_element(values.begin(), values.end());
+    CHECK(maximum(values) == *largest);
+    CHECK(argmax(values) == static_cast<size_t>(largest - values.begin()));
+  }
+}
+
+TEST_CASE("the maximum of nothing is -inf and has no index") {
+  CHECK(maximum({}) == -kInf);
+  CHECK(argmax({}) == 0);
+}
+
+TEST_CASE("a NaN anywhere makes the maximum NaN and the argmax none") {
+  for (size_t n : {1u, 7u, 16u, 33u}) {
+    for (size_t at = 0; at < n; ++at) {
+      std::vector<float> values = random_values(n, n);
+      values[at] = kNan;
+      CHECK(std::isnan(maximum(values)));
+      CHECK(argmax(values) == n);
+      CHECK(std::isnan(log_sum_exp(values)));
+    }
+  }
+}
+
+TEST_CASE("log-sum-exp agrees with its definition in long double") {
+  for (size_t n : lengths()) {
+    const std::vector<float> values = random_values(n, 3 * n);
+    CHECK(log_sum_exp(values) ==
+          doctest::Approx(static_cast<double>(slow_log_sum_exp(values))).epsilon(1e-14));
+  }
+}
+
+TEST_CASE("log-sum-exp neither overflows nor underflows") {
+  CHECK(log_sum_exp(std::vector<float>(4, 3e38f)) == static_cast<double>(3e38f));
+  CHECK(log_sum_exp(std::vector<float>(4, -1000.0f)) ==
+        doctest::Approx(-1000.0 + std::log(4.0)).epsilon(1e-15));
+}
+
+TEST_CASE("log-sum-exp of infinities") {
+  CHECK(log_sum_exp({}) == -INFINITY);
+  CHECK(log_sum_exp(std::vector<float>(20, -kInf)) == -INFINITY);
+  CHECK(log_sum_exp(std::vector<float>{1.0f, kInf, 2.0f}) == INFINITY);
+  CHECK(log_sum_exp(std::vector<float>{-kInf, 0.0f, -kInf}) == 0.0);
+}
+
+TEST_CASE("log-softmax is the value less the log-sum-exp, rounded once") {
+  const std::vector<float> values = random_values(1001, 5);
+  std::vector<float> out(values.size());
+  log_softmax(values, out);
+  const double log_z = log_sum_exp(values);
+  for (size_t i = 0; i < values.size(); ++i) {
+    CHECK(out[i] == static_cast<float>(static_cast<double>(values[i]) - log_z));
+  }
+}
+
+TEST_CASE("softmax weights follow exp((x - peak) / temperature) and sum to what is returned") {
+  for (double temperature : {0.1, 0.7, 1.0, 3.0}) {
+    for (size_t n : lengths()) {
+      const std::vector<float> values = random_values(n, n + 1);
+      const float peak = maximum(values);
+      std::vector<double> weights(n, -1.0);
+      const double sum = softmax_weights(values, peak, temperature, weights);
+      long double total = 0;
+      double worst = 0;
+      for (size_t i = 0; i < n; ++i) {
+        const double x = (static_cast<double>(values[i]) - static_cast<double>(peak)) / temperature;
+        worst = std::max(worst, std::abs(weights[i] - std::exp(x)));
+        total += static_cast<long double>(weights[i]);
+      }
+      CHECK(worst < 4e-16);
+      CHECK(sum == doctest::Approx(static_cast<double>(total)).epsilon(1e-13));
+    }
+  }
+}
+
+TEST_CASE("softmax weights of -inf are zero, also at the smallest temperature") {
+  std::vector<double> weights(3);
+  CHECK(softmax_weights(std::vector<float>{-kInf, 2.0f, 1.0f}, 2.0f, 1e-300, weights) == 1.0);
+  CHECK(weights == std::vector<double>{0.0, 1.0, 0.0});
+}
+
+TEST_CASE("the k-th largest value is that of a full sort, for every k and with ties") {
+  for (size_t n = 1; n <= 70; ++n) {
+    const std::vector<float> values = random_values(n, 7 * n);
+    std::vector<float> sorted = values;
+    std::sort(sorted.begin(), sorted.end(), std::greater<float>());
+    for (size_t k = 1; k <= n; ++k) {
+      std::vector<float> scratch(kth_largest_scratch(n, k));
+      CHECK(kth_largest(values, k, scratch) == sorted[k - 1]);
+    }
+  }
+}
+
+TEST_CASE("the k-th largest of a whole vocabulary, in any order and with -inf among it") {
+  std::vector<float> values = random_values(262144, 11);
+  std::mt19937_64 random(1);
+  for (float& value : values) {
+    if (random() % 3 == 0) value = -kInf;
+  }
+  std::vector<float> sorted = values;
+  std::sort(sorted.begin(), sorted.end(), std::greater<float>());
+  const std::vector<float> ascending(sorted.rbegin(), sorted.rend());
+  for (size_t k : {1u, 2u, 64u, 1000u, 131071u, 131072u, 262143u, 262144u}) {
+    std::vector<float> scratch(kth_largest_scratch(values.size(), k));
+    CHECK(kth_largest(values, k, scratch) == sorted[k - 1]);
+    CHECK(kth_largest(sorted, k, scratch) == sorted[k - 1]);
+    CHECK(kth_largest(ascending, k, scratch) == sorted[k - 1]);
+  }
+}
+
+TEST_CASE("the k-th largest of equal values, and of nothing but -inf") {
+  std::vector<float> scratch(64);
+  CHECK(kth_largest(std::vector<float>(100, 2.5f), 30, scratch) == 2.5f);
+  CHECK(kth_largest(std::vector<float>(100, -kInf), 30, scratch) == -kInf);
+}
