@@ -24,6 +24,7 @@ KernelTable make_table(Isa isa) {
   }
 #elif defined(__aarch64__)
   if (isa == Isa::kNeon || isa == Isa::kNeonDotprod) fill_float_neon(table);
+  if (isa == Isa::kNeonDotprod) fill_integer_neon_dotprod(table);
 #endif
   return table;
 }
