@@ -44,10 +44,10 @@ struct ToolResponse {
 
 struct Message {
   Role role = Role::kUser;
-  Content content;
-  std::string reasoning;                     // assistant: what it thought, without channel markers
-  std::vector<ToolCall> tool_calls;          // assistant
-  std::vector<ToolResponse> tool_responses;  // assistant: answers to its own calls; tool: exactly one
+  Content content = {};
+  std::string reasoning = {};                     // assistant: what it thought, without channel markers
+  std::vector<ToolCall> tool_calls = {};          // assistant
+  std::vector<ToolResponse> tool_responses = {};  // assistant: answers to its own calls; tool: exactly one
 };
 
 struct Conversation {

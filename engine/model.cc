@@ -5,10 +5,10 @@
 #include <filesystem>
 
 #include <fmt/format.h>
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "engine/synthetic.h"
+#include "engine/synthetic_tokenizer.h"
 #include "loader/checkpoint.h"
 #include "loader/hub.h"
 
@@ -48,12 +48,18 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
   }
 
   if (is_synthetic(name)) {
-    Result<SyntheticModel> made = make_synthetic(name, options.tokenizer);
-    if (!made) return fail(std::move(made.error()));
-    model->config_ = std::move(made->config);
-    model->generation_config_ = std::move(made->generation_config);
-    model->source_ = std::move(made->source);
-    model->tokenizer_ = std::move(made->tokenizer);
+    Result<SyntheticSpec> spec = parse_synthetic(name);
+    if (!spec) return fail(std::move(spec.error()));
+    Result<ModelConfig> config = synthetic_config(spec->size);
+    if (!config) return fail(std::move(config.error()));
+    model->config_ = std::move(*config);
+    model->generation_config_ = synthetic_generation_config(spec->size);
+    model->source_ = std::make_unique<SyntheticSource>(model->config_, spec->seed);
+    if (options.tokenizer) {
+      Result<Tokenizer> tokenizer = synthetic_tokenizer(model->config_.vocab_size);
+      if (!tokenizer) return fail(std::move(tokenizer.error()));
+      model->tokenizer_ = std::move(*tokenizer);
+    }
   } else {
     Result<std::string> folder = find_model(name);
     if (!folder) return fail(std::move(folder.error()));

@@ -14,7 +14,6 @@
 #include <memory>
 
 #include <fmt/format.h>
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "engine/session.h"

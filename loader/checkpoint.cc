@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <new>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -211,11 +212,15 @@ Result<std::unique_ptr<Checkpoint>> Checkpoint::open(const std::string& folder) 
     if (!file) return fail(file.error());
     impl->files.push_back(std::move(*file));
   }
-  if (index) {
-    const std::string where = (fs::path(folder) / kIndex).string();
-    if (auto check = check_index(*index, impl->files, where); !check) return fail(check.error());
+  try {
+    if (index) {
+      const std::string where = (fs::path(folder) / kIndex).string();
+      if (auto check = check_index(*index, impl->files, where); !check) return fail(check.error());
+    }
+    if (auto listed = impl->list_tensors(folder); !listed) return fail(listed.error());
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kResource, folder, "not enough memory for the list of its tensors");
   }
-  if (auto listed = impl->list_tensors(folder); !listed) return fail(listed.error());
   return std::unique_ptr<Checkpoint>(new Checkpoint(std::move(impl)));
 }
 

@@ -1,7 +1,7 @@
 #include "loader/file.h"
 
 #include <cerrno>
-#include <cstring>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -115,7 +115,12 @@ Result<std::string> read_text(const std::string& path, uint64_t limit_bytes) {
     return fail(ErrorCode::kInvalidFile, path,
                 fmt::format("expected at most {} bytes, found {}", limit_bytes, file->bytes()));
   }
-  std::string text(file->bytes(), '\0');
+  std::string text;
+  try {
+    text.resize(file->bytes());
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kResource, path, fmt::format("not enough memory for its {} bytes", file->bytes()));
+  }
   if (auto read = file->read_at(0, std::as_writable_bytes(std::span(text))); !read) return fail(read.error());
   return text;
 }

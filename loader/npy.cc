@@ -199,6 +199,7 @@ Result<void> NpyWriter::append(std::span<const float> values) {
   if (!file_ || values.size() > total_ - written_) {
     return fail(ErrorCode::kInternal, path_, fmt::format("more than the {} values of its shape", total_));
   }
+  if (values.empty()) return {};  // an empty span may have no address, which fwrite must not be given
   if (std::fwrite(values.data(), sizeof(float), values.size(), file_.get()) != values.size()) {
     return write_failure(path_, errno);
   }

@@ -37,6 +37,19 @@ GenerationConfig gemma_defaults() {
   return file;
 }
 
+SamplingRequest a_request() {
+  SamplingRequest request;
+  request.temperature = 0.3;
+  request.top_k = 0;
+  request.eos_token_id.emplace();  // set, and empty
+  request.seed = 9;
+  request.early_stopping = EarlyStopping::kNever;
+  request.length_penalty = 2.0;
+  request.num_beams = 3;
+  request.max_new_tokens = 17;
+  return request;
+}
+
 }  // namespace
 
 TEST_CASE("the built-in options are valid") {
@@ -172,16 +185,7 @@ TEST_CASE("the file's values beat the built-in ones") {
 }
 
 TEST_CASE("what the user asks for beats the file, option by option") {
-  SamplingRequest request;
-  request.temperature = 0.3;
-  request.top_k = 0;
-  request.eos_token_id = std::vector<int32_t>{};
-  request.seed = 9;
-  request.early_stopping = EarlyStopping::kNever;
-  request.length_penalty = 2.0;
-  request.num_beams = 3;
-  request.max_new_tokens = 17;
-  const SamplingOptions options = resolve(request, gemma_defaults());
+  const SamplingOptions options = resolve(a_request(), gemma_defaults());
   CHECK(options.do_sample);
   CHECK(options.temperature == 0.3);
   CHECK(options.top_k == 0);

@@ -197,8 +197,8 @@ TEST_CASE("per_layer_config that names no layer, or what a layer cannot override
         "text_config.per_layer_config.0.\"sliding_window\": expected head_dim or num_key_value_heads");
   CHECK(refused({{"0", 3}}) == "text_config.per_layer_config.0: expected an object, found 3");
   CHECK(refused(json::array()) == "text_config.per_layer_config: expected an object, found an array of 0");
-  CHECK(refused({{"0", {{"head_dim", 7}}}}) ==
-        "text_config.head_dim: expected an even number, found 7 (layer 0)");
+  CHECK(refused({{"0", {{"head_dim", 7}}}})
+            .starts_with("text_config.head_dim: expected an even number, found 7 (layer 0); "));
 }
 
 TEST_CASE("num_global_key_value_heads counts only where K = V") {

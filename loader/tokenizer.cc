@@ -1,0 +1,126 @@
+#include "loader/tokenizer.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "loader/bpe_encoder.h"
+#include "loader/tokenizer_core.h"
+#include "loader/tokenizer_json.h"
+
+namespace gemma {
+
+namespace {
+
+bool is_utf8(std::string_view text) {
+  Utf8Prefix prefix;
+  for (const char byte : text) {
+    if (!prefix.push(static_cast<uint8_t>(byte))) return false;
+  }
+  return prefix.complete();
+}
+
+// The JSON reader knows its text to be UTF-8; parts may hold anything.
+const std::string* first_invalid(const TokenizerParts& parts) {
+  for (const std::string& piece : parts.pieces) {
+    if (!is_utf8(piece)) return &piece;
+  }
+  for (const auto& token : parts.added) {
+    if (!is_utf8(token.content)) return &token.content;
+  }
+  return nullptr;
+}
+
+Result<TokenizerCore> assemble(Result<TokenizerJson> json, const std::string& where) {
+  if (!json) return fail(json.error());
+  Result<TokenizerLists> lists = json->lists();
+  if (!lists) return fail(lists.error());
+  return assemble_tokenizer(std::move(*lists), where);
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer(TokenizerCore core) : core_(std::make_unique<const TokenizerCore>(std::move(core))) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Result<Tokenizer> Tokenizer::read(const std::string& path) {
+  Result<TokenizerCore> core = assemble(TokenizerJson::load(path), path);
+  if (!core) return fail(core.error());
+  return Tokenizer(std::move(*core));
+}
+
+Result<Tokenizer> Tokenizer::parse(std::string_view json, const std::string& where) {
+  Result<TokenizerCore> core = assemble(TokenizerJson::copy(json, where), where);
+  if (!core) return fail(core.error());
+  return Tokenizer(std::move(*core));
+}
+
+Result<Tokenizer> Tokenizer::build(const TokenizerParts& parts, const std::string& where) {
+  if (const std::string* invalid = first_invalid(parts)) {
+    return fail(ErrorCode::kInvalidFile, where,
+                fmt::format("the piece {} is not UTF-8", quote_piece(*invalid)));
+  }
+  TokenizerLists lists;
+  lists.add_bos = parts.add_bos;
+  lists.pieces.reserve(parts.pieces.size());
+  for (size_t id = 0; id < parts.pieces.size(); ++id) {
+    if (!parts.pieces[id].empty()) lists.pieces.emplace_back(parts.pieces[id], static_cast<int64_t>(id));
+  }
+  lists.merges.assign(parts.merges.begin(), parts.merges.end());
+  for (const auto& [id, content, special] : parts.added) lists.added.push_back({id, content, special});
+  Result<TokenizerCore> core = assemble_tokenizer(std::move(lists), where);
+  if (!core) return fail(core.error());
+  return Tokenizer(std::move(*core));
+}
+
+// Added tokens are found in all of the text first, special ones too: a special token that stays text still
+// hides the shorter tokens inside it, as in the reference. What lies between is one BPE word each.
+std::vector<int32_t> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 3 + 1);
+  BpeEncoder encoder(core_->bpe, text.size());
+  size_t begin = 0;
+  size_t from = 0;
+  while (const auto match = core_->added.next(text, from)) {
+    from = match->begin + match->token->content.size();
+    if (match->token->special && special == SpecialTokens::kAsText) continue;
+    encoder.append(text.substr(begin, match->begin - begin), ids);
+    ids.push_back(match->token->id);
+    begin = from;
+  }
+  encoder.append(text.substr(begin), ids);
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  StreamDecoder decoder(*core_, skip_special);
+  std::string text;
+  for (const int32_t id : ids) decoder.push(id, text);
+  decoder.end_run(text);
+  return text;
+}
+
+size_t Tokenizer::vocab_size() const {
+  return core_->vocabulary.size();
+}
+std::optional<int32_t> Tokenizer::id_of(std::string_view piece) const {
+  return core_->vocabulary.find(piece);
+}
+std::string_view Tokenizer::piece(int32_t id) const {
+  return core_->vocabulary.piece(id);
+}
+bool Tokenizer::add_bos() const {
+  return core_->add_bos;
+}
+uint64_t Tokenizer::fingerprint() const {
+  return core_->fingerprint;
+}
+
+bool Tokenizer::is_special(int32_t id) const {
+  return id >= 0 && static_cast<size_t>(id) < core_->special.size() &&
+         core_->special[static_cast<size_t>(id)];
+}
+
+}  // namespace gemma

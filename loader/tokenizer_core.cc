@@ -1,0 +1,212 @@
+#include "loader/tokenizer_core.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+
+#define XXH_INLINE_ALL
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include "loader/utf8.h"
+
+namespace gemma {
+
+namespace {
+
+Failure invalid(const std::string& where, std::string what) {
+  return fail(ErrorCode::kInvalidFile, where, std::move(what), "the file is damaged: fetch it again");
+}
+
+// An id as our tables hold it.
+Result<int32_t> checked_id(std::string_view piece, int64_t id, const std::string& where) {
+  if (piece.empty()) return invalid(where, fmt::format("the piece with id {} is empty", id));
+  if (id < 0 || id >= Vocabulary::kMaxIds) {
+    return invalid(where, fmt::format("expected an id from 0 to {}, found {} for {}", Vocabulary::kMaxIds - 1,
+                                      id, quote_piece(piece)));
+  }
+  return static_cast<int32_t>(id);
+}
+
+Result<void> insert_piece(Vocabulary& vocabulary, std::string_view piece, int32_t id,
+                          const std::string& where) {
+  if (const std::string_view other = vocabulary.piece(id); !other.empty()) {
+    return invalid(
+        where, fmt::format("id {} has two pieces, {} and {}", id, quote_piece(other), quote_piece(piece)));
+  }
+  if (!vocabulary.insert(piece, id)) {
+    return invalid(where,
+                   fmt::format("{} has two ids, {} and {}", quote_piece(piece), *vocabulary.find(piece), id));
+  }
+  return {};
+}
+
+// The pieces of the model; the added tokens that it lacks come later, since plain text must not find them.
+Result<Vocabulary> make_vocabulary(const TokenizerLists& lists, const std::string& where) {
+  size_t ids = 0;
+  size_t text_bytes = 0;
+  for (const auto& [piece, id] : lists.pieces) {
+    const Result<int32_t> checked = checked_id(piece, id, where);
+    if (!checked) return fail(checked.error());
+    ids = std::max(ids, static_cast<size_t>(id) + 1);
+    text_bytes += piece.size();
+  }
+  for (const AddedToken& token : lists.added) {
+    const Result<int32_t> checked = checked_id(token.content, token.id, where);
+    if (!checked) return fail(checked.error());
+    ids = std::max(ids, static_cast<size_t>(token.id) + 1);
+    text_bytes += token.content.size();
+  }
+  if (text_bytes > UINT32_MAX) {
+    return fail(ErrorCode::kUnsupported, where,
+                fmt::format("the pieces have {} bytes, more than 4 GB", text_bytes));
+  }
+  Vocabulary vocabulary(lists.pieces.size() + lists.added.size(), ids, text_bytes);
+  for (const auto& [piece, id] : lists.pieces) {
+    if (const auto done = insert_piece(vocabulary, piece, static_cast<int32_t>(id), where); !done) {
+      return fail(done.error());
+    }
+  }
+  return vocabulary;
+}
+
+Result<void> set_symbols(Bpe& bpe, const Vocabulary& vocabulary, const std::vector<bool>& special,
+                         const std::string& where) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const std::string piece = byte_piece(static_cast<uint8_t>(byte));
+    const std::optional<int32_t> id = vocabulary.find(piece);
+    if (!id) {
+      return invalid(where,
+                     fmt::format("byte fallback needs a piece for each byte, but {} is missing", piece));
+    }
+    if (special[static_cast<size_t>(*id)]) {
+      return fail(ErrorCode::kUnsupported, where, fmt::format("byte {} is marked as a special token", piece));
+    }
+    bpe.set_byte(static_cast<uint8_t>(byte), *id);
+  }
+  for (size_t id = 0; id < vocabulary.size(); ++id) {
+    const std::string_view piece = vocabulary.piece(static_cast<int32_t>(id));
+    if (piece.empty() || piece.size() > 4 || special[id]) continue;
+    const Utf8Scalar scalar = utf8_scalar(piece, 0);
+    if (scalar.size == piece.size()) bpe.set_character(scalar.value, static_cast<int32_t>(id));
+  }
+  return {};
+}
+
+Result<void> add_merges(Bpe& bpe, const TokenizerLists& lists, const Vocabulary& vocabulary,
+                        const std::vector<bool>& special, const std::string& where) {
+  std::string joined;
+  for (size_t rank = 0; rank < lists.merges.size(); ++rank) {
+    const auto& [left, right] = lists.merges[rank];
+    joined.assign(left).append(right);
+    const std::string_view parts[] = {left, right, joined};
+    int32_t ids[3];
+    for (size_t i = 0; i < 3; ++i) {
+      const std::optional<int32_t> id = vocabulary.find(parts[i]);
+      if (!id) {
+        return invalid(where, fmt::format("merge {} of {} and {} needs {}, which the vocabulary lacks", rank,
+                                          quote_piece(left), quote_piece(right), quote_piece(parts[i])));
+      }
+      ids[i] = *id;
+    }
+    if (special[static_cast<size_t>(ids[2])]) {
+      return fail(
+          ErrorCode::kUnsupported, where,
+          fmt::format("merge {} makes the special token {} out of plain text", rank, quote_piece(joined)));
+    }
+    if (!bpe.add_merge({ids[0], ids[1], static_cast<uint32_t>(rank), ids[2]}, left, right)) {
+      return invalid(where, fmt::format("merge {} of {} and {} is there twice", rank, quote_piece(left),
+                                        quote_piece(right)));
+    }
+  }
+  return {};
+}
+
+Result<void> add_added(Vocabulary& vocabulary, const std::vector<AddedToken>& added,
+                       const std::string& where) {
+  for (size_t i = 0; i < added.size(); ++i) {
+    const auto& [id, content, special] = added[i];
+    if (content.size() > AddedTokens::kLongest) {
+      return fail(ErrorCode::kUnsupported, where,
+                  fmt::format("expected added tokens of at most {} bytes, found {} of {}",
+                              AddedTokens::kLongest, quote_piece(content), content.size()));
+    }
+    if (vocabulary.piece(id) == content) continue;  // as usual: an added token of the vocabulary
+    if (const auto done = insert_piece(vocabulary, content, id, where); !done) return fail(done.error());
+  }
+  return {};
+}
+
+// Over ids and texts, not over the order in a file; holes count as empty pieces.
+uint64_t fingerprint_of(const Vocabulary& vocabulary, const TokenizerLists& lists,
+                        const std::vector<bool>& special) {
+  XXH3_state_t state;
+  XXH3_64bits_reset(&state);
+  const auto add = [&state](std::string_view text, uint32_t number) {
+    const uint32_t head[] = {static_cast<uint32_t>(text.size()), number};
+    XXH3_64bits_update(&state, head, sizeof head);
+    XXH3_64bits_update(&state, text.data(), text.size());
+  };
+  for (size_t id = 0; id < vocabulary.size(); ++id) {
+    add(vocabulary.piece(static_cast<int32_t>(id)), special[id]);
+  }
+  for (const auto& [left, right] : lists.merges) {
+    add(left, 2);
+    add(right, 3);
+  }
+  std::vector<int32_t> ids;
+  for (const AddedToken& token : lists.added) ids.push_back(token.id);
+  std::sort(ids.begin(), ids.end());
+  XXH3_64bits_update(&state, ids.data(), std::span(ids).size_bytes());
+  return XXH3_64bits_digest(&state);
+}
+
+}  // namespace
+
+Result<TokenizerCore> assemble_tokenizer(TokenizerLists lists, const std::string& where) {
+  if (lists.merges.size() > Bpe::kMaxMerges) {
+    return fail(ErrorCode::kUnsupported, where,
+                fmt::format("expected at most {} merges, found {}", Bpe::kMaxMerges, lists.merges.size()));
+  }
+  Result<Vocabulary> vocabulary = make_vocabulary(lists, where);
+  if (!vocabulary) return fail(vocabulary.error());
+
+  std::vector<bool> special(vocabulary->size());
+  for (const AddedToken& token : lists.added) {
+    if (token.special) special[static_cast<size_t>(token.id)] = true;
+  }
+  Bpe bpe(lists.merges.size());
+  if (const auto done = set_symbols(bpe, *vocabulary, special, where); !done) return fail(done.error());
+  if (const auto done = add_merges(bpe, lists, *vocabulary, special, where); !done) return fail(done.error());
+  if (const auto done = add_added(*vocabulary, lists.added, where); !done) return fail(done.error());
+
+  // Twice the same added token is harmless in a vocabulary, and ambiguous in its marks.
+  AddedTokens added(lists.added);
+  const auto twice =
+      std::adjacent_find(added.tokens().begin(), added.tokens().end(),
+                         [](const AddedToken& a, const AddedToken& b) { return a.content == b.content; });
+  if (twice != added.tokens().end()) {
+    return invalid(where, fmt::format("the added token {} is there twice", quote_piece(twice->content)));
+  }
+  const uint64_t fingerprint = fingerprint_of(*vocabulary, lists, special);
+  return TokenizerCore{std::move(*vocabulary), std::move(bpe), std::move(added),
+                       std::move(special),     lists.add_bos,  fingerprint};
+}
+
+std::string quote_piece(std::string_view piece) {
+  constexpr size_t kShown = 40;
+  std::string quoted = "\"";
+  size_t at = 0;
+  while (at < piece.size() && at < kShown) {
+    const Utf8Scalar scalar = utf8_scalar(piece, at);
+    if (scalar.valid && scalar.value >= 0x20 && scalar.value != 0x7F) {
+      quoted += piece.substr(at, scalar.size);
+    } else {
+      quoted += fmt::format("\\x{:02X}", static_cast<uint8_t>(piece[at]));
+    }
+    at += scalar.size;
+  }
+  return quoted + (at < piece.size() ? "...\"" : "\"");
+}
+
+}  // namespace gemma

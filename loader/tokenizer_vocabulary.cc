@@ -1,0 +1,70 @@
+#include "loader/tokenizer_vocabulary.h"
+
+#include <bit>
+
+#define XXH_INLINE_ALL
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include "loader/bpe_hash.h"
+
+namespace gemma {
+
+namespace {
+
+uint64_t hash_text(std::string_view text) {
+  return XXH3_64bits_withSeed(text.data(), text.size(), hash_multiplier());
+}
+
+int hex_digit(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  return -1;
+}
+
+}  // namespace
+
+Vocabulary::Vocabulary(size_t pieces, size_t ids, size_t text_bytes)
+    : spans_(ids), slots_(std::bit_ceil(2 * pieces + 2)) {
+  text_.reserve(text_bytes);
+}
+
+size_t Vocabulary::slot_of(std::string_view text, uint64_t hash) const {
+  const auto tag = static_cast<uint32_t>(hash >> 32);
+  size_t slot = hash & (slots_.size() - 1);
+  while (slots_[slot].id >= 0 && (slots_[slot].tag != tag || piece(slots_[slot].id) != text)) {
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  return slot;
+}
+
+bool Vocabulary::insert(std::string_view piece, int32_t id) {
+  const uint64_t hash = hash_text(piece);
+  Slot& slot = slots_[slot_of(piece, hash)];
+  if (slot.id >= 0) return false;
+  slot = {static_cast<uint32_t>(hash >> 32), id};
+  spans_[static_cast<size_t>(id)] = {static_cast<uint32_t>(text_.size()),
+                                     static_cast<uint32_t>(piece.size())};
+  text_ += piece;
+  return true;
+}
+
+std::optional<int32_t> Vocabulary::find(std::string_view piece) const {
+  const int32_t id = slots_[slot_of(piece, hash_text(piece))].id;
+  return id < 0 ? std::nullopt : std::optional(id);
+}
+
+std::optional<uint8_t> piece_byte(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') return std::nullopt;
+  const int high = hex_digit(piece[3]);
+  const int low = hex_digit(piece[4]);
+  if (high < 0 || low < 0) return std::nullopt;
+  return static_cast<uint8_t>(high << 4 | low);
+}
+
+std::string byte_piece(uint8_t byte) {
+  return fmt::format("<0x{:02X}>", byte);
+}
+
+}  // namespace gemma

@@ -1,0 +1,116 @@
+#include "tools/run_chat.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "loader/file.h"
+#include "tools/run_report.h"
+#include "tools/terminal.h"
+
+namespace gemma {
+namespace {
+
+constexpr uint64_t kLargestTalk = uint64_t{1} << 28;
+
+Result<void> save_talk(const std::string& path, const std::vector<Message>& talk) {
+  Json messages = Json::array();
+  for (const Message& message : talk) {
+    messages.push_back(
+        {{"role", to_string(message.role)}, {"content", std::get<std::string>(message.content)}});
+  }
+  const std::string partial = path + ".partial";
+  {
+    std::ofstream file(partial);
+    file << messages.dump(1) << "\n";
+    if (!file.flush()) return fail(ErrorCode::kIo, partial, "cannot write the conversation");
+  }
+  std::error_code failed;
+  std::filesystem::rename(partial, path, failed);
+  if (failed) return fail(ErrorCode::kIo, path, failed.message());
+  return {};
+}
+
+Result<std::vector<Message>> load_talk(const std::string& path) {
+  Result<std::string> text = read_text(path, kLargestTalk);
+  if (!text) return fail(std::move(text.error()));
+  Result<Conversation> conversation = parse_conversation(*text, path);
+  if (!conversation) return fail(std::move(conversation.error()));
+  return std::move(conversation->messages);
+}
+
+// One line from standard input; Ctrl-C at the prompt drops what was typed.
+bool read_line(bool prompt, std::string& line) {
+  for (;;) {
+    if (prompt) write_text(kStderr, "> ");
+    if (std::getline(std::cin, line)) return true;
+    if (!interrupted()) return false;
+    clear_interrupt();
+    std::cin.clear();
+    if (prompt) write_text(kStderr, "\n");
+  }
+}
+
+}  // namespace
+
+Result<void> run_chat(const Model& model, Session& session, const RunFlags& flags, const PromptFormat& format,
+                      const SamplingOptions& sampling) {
+  const bool terminal = is_terminal(kStdin);
+  const std::string talk_path = flags.session ? *flags.session + ".json" : "";
+  std::vector<Message> talk;
+  const auto begin = [&] {
+    talk.clear();
+    if (flags.system) talk.push_back({.role = Role::kSystem, .content = *flags.system});
+  };
+  begin();
+  if (!talk_path.empty() && std::filesystem::exists(talk_path)) {
+    Result<std::vector<Message>> kept = load_talk(talk_path);
+    if (!kept) return fail(std::move(kept.error()));
+    talk = std::move(*kept);
+  }
+  if (terminal) write_text(kStderr, "Ctrl-C stops an answer, /reset begins anew, Ctrl-D or /exit ends\n");
+
+  Generator generator(session);
+  for (std::string line; read_line(terminal, line);) {
+    if (line == "/exit") break;
+    if (line == "/reset") {
+      begin();
+      continue;
+    }
+    if (line.empty()) continue;
+    Prompt prompt;
+    talk.push_back({.role = Role::kUser, .content = line});
+    prompt.messages = talk;
+    Result<EncodedPrompt> encoded = encode_prompt(model, flags, format, prompt);
+    if (!encoded) return fail(std::move(encoded.error()));
+    GenerateOptions options;
+    options.sampling = sampling;
+    options.chat = true;
+    options.in_thought = encoded->in_thought;
+    options.interrupted = interrupted;
+    clear_interrupt();
+    Result<std::vector<Generated>> answer = generator.run(encoded->ids, options, [&](const Piece& piece) {
+      const Result<bool> written = write_text(piece.thought ? kStderr : kStdout, piece.text);
+      return written && *written;
+    });
+    write_text(kStdout, "\n");
+    if (!answer && !interrupted()) return fail(std::move(answer.error()));
+    if (!answer) {
+      talk.pop_back();  // stopped while the prompt was read: as if it had not been asked
+      clear_interrupt();
+      continue;
+    }
+    clear_interrupt();
+    talk.push_back({.role = Role::kAssistant, .content = answer->front().text});
+    if (flags.stats) write_text(kStderr, stats_text(model, session, generator.timings(), *answer));
+    if (!talk_path.empty()) {
+      Result<void> saved = save_talk(talk_path, talk);
+      if (!saved) return saved;
+    }
+  }
+  return {};
+}
+
+}  // namespace gemma

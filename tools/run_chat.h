@@ -1,0 +1,15 @@
+// `gemma-run --chat`: a conversation in the terminal. The history is rendered anew for every turn; what of it
+// the session already holds is not computed again. Ctrl-C stops an answer and keeps the talk, Ctrl-D ends it.
+#pragma once
+
+#include "engine/generator.h"
+#include "tools/run_prompt.h"
+
+namespace gemma {
+
+// Reads turns from standard input until it ends, answers to standard output. `/exit` ends, `/reset` begins
+// anew. With --session the talk is read from FILE.json and written back after every answer.
+Result<void> run_chat(const Model& model, Session& session, const RunFlags& flags, const PromptFormat& format,
+                      const SamplingOptions& sampling);
+
+}  // namespace gemma

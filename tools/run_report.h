@@ -1,0 +1,31 @@
+// What `gemma-run` says about a run: --stats for people, --json for programs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/generator.h"
+
+namespace gemma {
+
+// Memory of this process as the kernel counts it; 0 where /proc does not tell.
+struct ProcessMemory {
+  uint64_t resident_bytes = 0;       // VmRSS
+  uint64_t peak_resident_bytes = 0;  // VmHWM
+};
+ProcessMemory process_memory();
+
+// A few lines, each "name: value".
+std::string stats_text(const Model& model, const Session& session, const GenerateTimings& timings,
+                       const std::vector<Generated>& texts);
+
+// One prompt's outcome; `prompt` are its ids.
+nlohmann::ordered_json result_json(std::span<const int32_t> prompt, const std::vector<Generated>& texts,
+                                   const GenerateTimings& timings);
+// The document around the results.
+nlohmann::ordered_json report_json(const Model& model, const Session& session,
+                                   nlohmann::ordered_json results);
+
+}  // namespace gemma
