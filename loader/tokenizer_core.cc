@@ -93,30 +93,62 @@ Result<void> set_symbols(Bpe& bpe, const Vocabulary& vocabulary, const std::vect
   return {};
 }
 
+// One merge on its way into the table: left, right and their product.
+struct PendingMerge {
+  std::string pieces[3];
+  uint64_t hashes[3];
+  int32_t ids[3];
+};
+
+Result<void> find_pieces(PendingMerge& merge, size_t rank, const Vocabulary& vocabulary,
+                         const std::string& where) {
+  for (size_t i = 0; i < 3; ++i) {
+    const std::optional<int32_t> id = vocabulary.find(merge.pieces[i], merge.hashes[i]);
+    if (!id) {
+      return invalid(where, fmt::format("merge {} of {} and {} needs {}, which the vocabulary lacks", rank,
+                                        quote_piece(merge.pieces[0]), quote_piece(merge.pieces[1]),
+                                        quote_piece(merge.pieces[i])));
+    }
+    merge.ids[i] = *id;
+  }
+  return {};
+}
+
+// Each merge costs four lookups at random places of tables that no cache holds. In blocks, each step's memory
+// is asked for while the others are worked on: half the time of the plain loop.
 Result<void> add_merges(Bpe& bpe, const TokenizerLists& lists, const Vocabulary& vocabulary,
                         const std::vector<bool>& special, const std::string& where) {
-  std::string joined;
-  for (size_t rank = 0; rank < lists.merges.size(); ++rank) {
-    const auto& [left, right] = lists.merges[rank];
-    joined.assign(left).append(right);
-    const std::string_view parts[] = {left, right, joined};
-    int32_t ids[3];
-    for (size_t i = 0; i < 3; ++i) {
-      const std::optional<int32_t> id = vocabulary.find(parts[i]);
-      if (!id) {
-        return invalid(where, fmt::format("merge {} of {} and {} needs {}, which the vocabulary lacks", rank,
-                                          quote_piece(left), quote_piece(right), quote_piece(parts[i])));
+  constexpr size_t kBlock = 32;
+  std::vector<PendingMerge> block(kBlock);
+  for (size_t first = 0; first < lists.merges.size(); first += kBlock) {
+    const size_t count = std::min(kBlock, lists.merges.size() - first);
+    for (size_t i = 0; i < count; ++i) {
+      const auto& [left, right] = lists.merges[first + i];
+      block[i].pieces[0].assign(left);
+      block[i].pieces[1].assign(right);
+      block[i].pieces[2].assign(left).append(right);
+      for (size_t k = 0; k < 3; ++k) {
+        block[i].hashes[k] = Vocabulary::hash(block[i].pieces[k]);
+        vocabulary.prefetch(block[i].hashes[k]);
       }
-      ids[i] = *id;
     }
-    if (special[static_cast<size_t>(ids[2])]) {
-      return fail(
-          ErrorCode::kUnsupported, where,
-          fmt::format("merge {} makes the special token {} out of plain text", rank, quote_piece(joined)));
+    for (size_t i = 0; i < count; ++i) {
+      if (const auto done = find_pieces(block[i], first + i, vocabulary, where); !done)
+        return fail(done.error());
+      bpe.prefetch_merge(block[i].ids[0], block[i].ids[1]);
     }
-    if (!bpe.add_merge({ids[0], ids[1], static_cast<uint32_t>(rank), ids[2]}, left, right)) {
-      return invalid(where, fmt::format("merge {} of {} and {} is there twice", rank, quote_piece(left),
-                                        quote_piece(right)));
+    for (size_t i = 0; i < count; ++i) {
+      const size_t rank = first + i;
+      const auto& [pieces, hashes, ids] = block[i];
+      if (special[static_cast<size_t>(ids[2])]) {
+        return fail(ErrorCode::kUnsupported, where,
+                    fmt::format("merge {} makes the special token {} out of plain text", rank,
+                                quote_piece(pieces[2])));
+      }
+      if (!bpe.add_merge({ids[0], ids[1], static_cast<uint32_t>(rank), ids[2]}, pieces[0], pieces[1])) {
+        return invalid(where, fmt::format("merge {} of {} and {} is there twice", rank,
+                                          quote_piece(pieces[0]), quote_piece(pieces[1])));
+      }
     }
   }
   return {};
