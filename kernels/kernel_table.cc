@@ -39,7 +39,9 @@ const KernelTable& kernel_table(Isa isa) {
   return tables[static_cast<size_t>(isa)];
 }
 
-const KernelTable& default_kernel_table() {
+namespace {
+
+const KernelTable& choose_table() {
   const auto supported = supported_isas();
   const char* asked = std::getenv("GEMMA_ISA");
   if (asked != nullptr) {
@@ -48,6 +50,13 @@ const KernelTable& default_kernel_table() {
       return kernel_table(*isa);
   }
   return kernel_table(supported.front());
+}
+
+}  // namespace
+
+const KernelTable& default_kernel_table() {
+  static const KernelTable& chosen = choose_table();  // the environment is read once
+  return chosen;
 }
 
 }  // namespace gemma::kernels
