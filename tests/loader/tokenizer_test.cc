@@ -68,8 +68,9 @@ TEST_CASE("Gemma's published vectors come out with their ids") {
       {std::string(1, '\0'), {238}},
       {"def f(x):\n    return x\n", {2063, 517, 236769, 236781, 1473, 107, 140, 2060, 1123, 107}},
   };
-  for (const auto& [text, ids] : vectors) {
-    INFO(text);
+  for (const auto& vector : vectors) {
+    INFO(vector.first);
+    const auto& [text, ids] = vector;
     CHECK(gemma4().encode(text, SpecialTokens::kAsText) == ids);
     CHECK(gemma4().encode(text, SpecialTokens::kParse) == ids);
     CHECK(gemma4().decode(ids, false) == text);
