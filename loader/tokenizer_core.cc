@@ -153,6 +153,7 @@ Result<std::vector<int32_t>> add_merges(Bpe& bpe, const TokenizerLists& lists, c
         return invalid(where, fmt::format("merge {} of {} and {} is there twice", rank,
                                           quote_piece(pieces[0]), quote_piece(pieces[1])));
       }
+      sides.insert(sides.end(), {ids[0], ids[1]});
     }
   }
   return sides;

@@ -22,7 +22,7 @@ int hex_digit(char digit) {
 }  // namespace
 
 Vocabulary::Vocabulary(size_t pieces, size_t ids, size_t text_bytes)
-    : spans_(ids), slots_(std::bit_ceil(2 * pieces + 2)) {
+    : spans_(ids), slots_(std::bit_ceil(pieces + pieces / 2 + 2)) {
   text_.reserve(text_bytes);
 }
 

@@ -54,7 +54,7 @@ class Vocabulary {
 
   std::string text_;
   std::vector<Span> spans_;  // by id
-  std::vector<Slot> slots_;  // open addressing; a power of two, at most half full
+  std::vector<Slot> slots_;  // open addressing; a power of two, at most two thirds full
 };
 
 // The byte that a piece spells: "<0x0A>" is 10. Nothing for all other pieces, however alike ("<0xGG>",
