@@ -2,10 +2,10 @@
 #include <csignal>
 #include <exception>
 #include <filesystem>
-#include <new>
 
 #include <fmt/format.h>
 
+#include "tools/out_of_memory.h"
 #include "tools/run_answer.h"
 #include "tools/run_chat.h"
 #include "tools/run_options.h"
@@ -103,9 +103,6 @@ Result<void> run(const RunFlags& flags) {
 Result<void> run_guarded(const RunFlags& flags) {
   try {
     return run(flags);
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kResource, "memory", "there is no more of it",
-                "take a smaller model, scheme or context");
   } catch (const std::exception& error) {
     return fail(ErrorCode::kInternal, "gemma-run", error.what());
   }
@@ -117,6 +114,7 @@ Result<void> run_guarded(const RunFlags& flags) {
 int main(int argc, char** argv) {
   using namespace gemma;
   report_truncated_mapping(kProgram);
+  report_out_of_memory(kProgram);
   ignore_broken_pipe();
   RunFlags flags;
   Options options = run_options(flags);
