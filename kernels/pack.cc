@@ -55,6 +55,17 @@ std::byte* scales_of(std::byte* data, size_t cols, size_t row, size_t group) {
          4 * kLine + row % kPanelRows * sizeof(uint16_t);
 }
 
+// The 32 levels of a group into their row's four bytes of each of four lines, low nibbles first.
+void pack_nibbles(const int8_t* levels, std::byte* out) {
+  for (size_t line = 0; line < 4; ++line) {
+    for (size_t j = 0; j < 4; ++j) {
+      const int low = levels[line * 8 + j] + 8;
+      const int high = levels[line * 8 + 4 + j] + 8;
+      out[line * kLine + j] = static_cast<std::byte>(low | high << 4);
+    }
+  }
+}
+
 }  // namespace
 
 size_t packed_bytes(WeightFormat format, int bits, size_t rows, size_t cols) {
@@ -79,27 +90,33 @@ void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size
   }
   // Rows and columns of padding hold level 0: byte 0x88 where nibbles are stored as level + 8.
   const size_t last = (row0 + n + kPanelRows - 1) / kPanelRows * kPanelRows;
+  const size_t bytes = panel_bytes(format, cols);
   const bool nibbles = format != WeightFormat::kInt8Channel;
-  std::byte* begin = data + row0 / kPanelRows * panel_bytes(format, cols);
-  std::memset(begin, nibbles ? 0x88 : 0, (last - row0) / kPanelRows * panel_bytes(format, cols));
+  std::memset(data + row0 / kPanelRows * bytes, nibbles ? 0x88 : 0, (last - row0) / kPanelRows * bytes);
   const size_t groups = padded_cols(cols) / kGroup;
-  for (size_t r = 0; r < last - row0; ++r) {
+  const size_t group_bytes = bytes / groups;
+  for (size_t r = 0; r < n; ++r) {
     const size_t row = row0 + r;
-    for (size_t c = 0; c < cols && r < n; ++c) {
-      const Place place = place_of(format, cols, row, c);
-      const int level = levels[r * cols + c];
-      if (!nibbles) {
-        data[place.byte] = static_cast<std::byte>(level);
-      } else if (place.high) {
-        data[place.byte] = (data[place.byte] & std::byte{0x0f}) | static_cast<std::byte>((level + 8) << 4);
+    std::byte* group = data + row / kPanelRows * bytes + row % kPanelRows * 4;
+    for (size_t g = 0; g < groups; ++g, group += group_bytes) {
+      int8_t padded[kGroup] = {};
+      const int8_t* in = levels + r * cols + g * kGroup;
+      if ((g + 1) * kGroup > cols) {
+        std::copy(in, in + (cols - g * kGroup), padded);
+        in = padded;
+      }
+      if (nibbles) {
+        pack_nibbles(in, group);
       } else {
-        data[place.byte] = (data[place.byte] & std::byte{0xf0}) | static_cast<std::byte>(level + 8);
+        for (size_t line = 0; line < kGroup / 4; ++line) std::memcpy(group + line * kLine, in + 4 * line, 4);
+      }
+      if (format == WeightFormat::kInt4Group32) {
+        std::memcpy(scales_of(data, cols, row, g), scales_f16 + r * groups + g, sizeof(uint16_t));
       }
     }
-    for (size_t g = 0; g < groups && format == WeightFormat::kInt4Group32; ++g) {
-      const uint16_t scale = r < n ? scales_f16[r * groups + g] : uint16_t{0};
-      std::memcpy(scales_of(data, cols, row, g), &scale, sizeof(scale));
-    }
+  }
+  for (size_t row = row0 + n; row < last && format == WeightFormat::kInt4Group32; ++row) {
+    for (size_t g = 0; g < groups; ++g) std::memset(scales_of(data, cols, row, g), 0, sizeof(uint16_t));
   }
 }
 
