@@ -74,7 +74,7 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
     const std::optional<size_t> n = in.number();
     if (!n || *n == 0 || *n > kLargestGroup) {
       return refuse(word,
-                    fmt::format("expected a {} group of 1 to {} columns behind g", what, kLargestGroup));
+                    fmt::format("expected {} group of 1 to {} columns behind g", what, kLargestGroup));
     }
     to = *n;
     return {};
@@ -85,7 +85,7 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
     scheme.granularity = Granularity::kChannel;
   } else if (in.take('g')) {
     scheme.granularity = Granularity::kGroup;
-    Result<void> read = group("weight", scheme.weight_group);
+    Result<void> read = group("a weight", scheme.weight_group);
     if (!read) return fail(std::move(read.error()));
   } else {
     return refuse(word, "expected t (per tensor), c (per channel) or gN (per group) behind the weight bits");
@@ -101,7 +101,7 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
       scheme.activation = ActivationLevels::kStatic;
     } else if (in.take('g')) {
       scheme.activation = ActivationLevels::kGroup;
-      Result<void> read = group("activation", scheme.activation_group);
+      Result<void> read = group("an activation", scheme.activation_group);
       if (!read) return fail(std::move(read.error()));
     }
   }

@@ -121,7 +121,7 @@ Result<void> Session::load(const std::string& path) {
       !file.read(reinterpret_cast<char*>(header.data()), sizeof(header))) {
     return fail(ErrorCode::kInvalidFile, path, "not a session file of gemma-run");
   }
-  const char* const hint = "it was saved by another model, scheme or option; delete it to start anew";
+  const char* const hint = "delete it to start anew";
   if (header[kFileVersion] != kVersion) {
     return fail(ErrorCode::kUnsupported, path,
                 fmt::format("expected session format {}, found {}", kVersion, header[kFileVersion]), hint);
@@ -136,8 +136,15 @@ Result<void> Session::load(const std::string& path) {
   };
   for (const auto& [field, name] : kMustAgree) {
     if (header[field] != own[field]) {
-      return fail(ErrorCode::kMismatch, path,
-                  fmt::format("{}: expected {}, found {}", name, own[field], header[field]), hint);
+      if (field == kFingerprint) {
+        return fail(ErrorCode::kMismatch, path,
+                    fmt::format("saved by another model or scheme than {} in {}", model_->name(),
+                                to_string(model_->scheme())),
+                    hint);
+      }
+      return fail(
+          ErrorCode::kMismatch, path,
+          fmt::format("saved with another {}: expected {}, found {}", name, own[field], header[field]), hint);
     }
   }
   // Lengths are bounded by the context before anything is allocated from them.

@@ -84,7 +84,8 @@ class Parser {
       at_ = text_.size();
       return error("expected a closing quote");
     }
-    return std::string(text_.substr(std::exchange(at_, end + 1), end - at_));
+    const size_t begin = std::exchange(at_, end + 1);
+    return std::string(text_.substr(begin, end - begin));
   }
 
   Result<std::string> key() {

@@ -14,10 +14,17 @@ KernelTable make_table(Isa isa) {
   fill_float_portable(table);
   fill_integer_portable(table);
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx2) fill_float_avx2(table);
-  if (isa == Isa::kAvx512Vnni) fill_float_avx512(table);
+  if (isa == Isa::kAvx2) {
+    fill_float_avx2(table);
+    fill_integer_avx2(table);
+  }
+  if (isa == Isa::kAvx512Vnni) {
+    fill_float_avx512(table);
+    fill_integer_avx512vnni(table);
+  }
 #elif defined(__aarch64__)
   if (isa == Isa::kNeon || isa == Isa::kNeonDotprod) fill_float_neon(table);
+  if (isa == Isa::kNeonDotprod) fill_integer_neon_dotprod(table);
 #endif
   return table;
 }
@@ -32,7 +39,9 @@ const KernelTable& kernel_table(Isa isa) {
   return tables[static_cast<size_t>(isa)];
 }
 
-const KernelTable& default_kernel_table() {
+namespace {
+
+const KernelTable& choose_table() {
   const auto supported = supported_isas();
   const char* asked = std::getenv("GEMMA_ISA");
   if (asked != nullptr) {
@@ -41,6 +50,13 @@ const KernelTable& default_kernel_table() {
       return kernel_table(*isa);
   }
   return kernel_table(supported.front());
+}
+
+}  // namespace
+
+const KernelTable& default_kernel_table() {
+  static const KernelTable& chosen = choose_table();  // the environment is read once
+  return chosen;
 }
 
 }  // namespace gemma::kernels

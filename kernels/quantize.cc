@@ -111,9 +111,11 @@ bool q4_0_recover_grid(std::span<const float, 32> w, std::span<int8_t, 32> level
     const uint16_t stored = to_f16(static_cast<float>(middle));
     const float stored_step = from_f16(stored);
     if (stored_step == 0 || !std::isfinite(stored_step)) return false;  // beyond the range of fp16
+    // Far down in the range of fp16 the stored step is too coarse to carry the levels that were found.
     for (size_t i = 0; i < w.size(); ++i) {
-      levels[i] = static_cast<int8_t>(std::clamp(std::nearbyint(w[i] / stored_step), -8.0f, 7.0f));
+      if (std::clamp(std::nearbyint(w[i] / stored_step), -8.0f, 7.0f) != found[i]) return false;
     }
+    std::copy(found, found + w.size(), levels.begin());
     scale_f16 = stored;
     return true;
   }
@@ -140,7 +142,8 @@ float from_f16(uint16_t x) {
   const uint32_t sign = static_cast<uint32_t>(x & 0x8000u) << 16;
   const uint32_t exponent = x >> 10 & 0x1fu;
   const uint32_t mantissa = x & 0x3ffu;
-  if (exponent == 0x1fu) return float_of(sign | 0x7f800000u | mantissa << 13);
+  // A NaN comes out quiet, as the hardware conversions make it.
+  if (exponent == 0x1fu) return float_of(sign | 0x7f800000u | (mantissa != 0 ? 0x400000u : 0u) | mantissa << 13);
   if (exponent == 0) {
     const float value = static_cast<float>(mantissa) * 0x1p-24f;
     return sign != 0 ? -value : value;

@@ -31,6 +31,7 @@ class Bpe {
   // Adds a merge of two pieces of text (UTF-8, not empty). False if the pair is there already. Requires
   // rank <= kMaxMerges, and all bytes set.
   bool add_merge(const BpePairs::Merge& merge, std::string_view left, std::string_view right);
+  void prefetch_merge(int32_t left, int32_t right) const { pairs_.prefetch(left, right); }
 
   int32_t byte(uint8_t byte) const { return bytes_[byte]; }
   int32_t character(char32_t character) const;  // -1: falls back to bytes

@@ -1,6 +1,7 @@
 #include "loader/tokenizer_core.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <span>
 
@@ -93,33 +94,69 @@ Result<void> set_symbols(Bpe& bpe, const Vocabulary& vocabulary, const std::vect
   return {};
 }
 
-Result<void> add_merges(Bpe& bpe, const TokenizerLists& lists, const Vocabulary& vocabulary,
-                        const std::vector<bool>& special, const std::string& where) {
-  std::string joined;
-  for (size_t rank = 0; rank < lists.merges.size(); ++rank) {
-    const auto& [left, right] = lists.merges[rank];
-    joined.assign(left).append(right);
-    const std::string_view parts[] = {left, right, joined};
-    int32_t ids[3];
-    for (size_t i = 0; i < 3; ++i) {
-      const std::optional<int32_t> id = vocabulary.find(parts[i]);
-      if (!id) {
-        return invalid(where, fmt::format("merge {} of {} and {} needs {}, which the vocabulary lacks", rank,
-                                          quote_piece(left), quote_piece(right), quote_piece(parts[i])));
-      }
-      ids[i] = *id;
+// One merge on its way into the table: left, right and their product.
+struct PendingMerge {
+  std::array<std::string_view, 3> pieces;
+  std::string product;
+  uint64_t hashes[3];
+  int32_t ids[3];
+};
+
+Result<void> find_pieces(PendingMerge& merge, size_t rank, const Vocabulary& vocabulary,
+                         const std::string& where) {
+  for (size_t i = 0; i < 3; ++i) {
+    const std::optional<int32_t> id = vocabulary.find(merge.pieces[i], merge.hashes[i]);
+    if (!id) {
+      return invalid(where, fmt::format("merge {} of {} and {} needs {}, which the vocabulary lacks", rank,
+                                        quote_piece(merge.pieces[0]), quote_piece(merge.pieces[1]),
+                                        quote_piece(merge.pieces[i])));
     }
-    if (special[static_cast<size_t>(ids[2])]) {
-      return fail(
-          ErrorCode::kUnsupported, where,
-          fmt::format("merge {} makes the special token {} out of plain text", rank, quote_piece(joined)));
-    }
-    if (!bpe.add_merge({ids[0], ids[1], static_cast<uint32_t>(rank), ids[2]}, left, right)) {
-      return invalid(where, fmt::format("merge {} of {} and {} is there twice", rank, quote_piece(left),
-                                        quote_piece(right)));
-    }
+    merge.ids[i] = *id;
   }
   return {};
+}
+
+// Each merge costs four lookups at random places of tables that no cache holds. In blocks, each step's memory
+// is asked for while the others are worked on: half the time of the plain loop.
+// Returns left and right of each as ids.
+Result<std::vector<int32_t>> add_merges(Bpe& bpe, const TokenizerLists& lists, const Vocabulary& vocabulary,
+                                        const std::vector<bool>& special, const std::string& where) {
+  std::vector<int32_t> sides;
+  sides.reserve(2 * lists.merges.size());
+  constexpr size_t kBlock = 32;
+  std::vector<PendingMerge> block(kBlock);
+  for (size_t first = 0; first < lists.merges.size(); first += kBlock) {
+    const size_t count = std::min(kBlock, lists.merges.size() - first);
+    for (size_t i = 0; i < count; ++i) {
+      const auto& [left, right] = lists.merges[first + i];
+      block[i].product.assign(left).append(right);
+      block[i].pieces = {left, right, block[i].product};
+      for (size_t k = 0; k < 3; ++k) {
+        block[i].hashes[k] = Vocabulary::hash(block[i].pieces[k]);
+        vocabulary.prefetch(block[i].hashes[k]);
+      }
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (const auto done = find_pieces(block[i], first + i, vocabulary, where); !done)
+        return fail(done.error());
+      bpe.prefetch_merge(block[i].ids[0], block[i].ids[1]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const size_t rank = first + i;
+      const auto& [pieces, product, hashes, ids] = block[i];
+      if (special[static_cast<size_t>(ids[2])]) {
+        return fail(
+            ErrorCode::kUnsupported, where,
+            fmt::format("merge {} makes the special token {} out of plain text", rank, quote_piece(product)));
+      }
+      if (!bpe.add_merge({ids[0], ids[1], static_cast<uint32_t>(rank), ids[2]}, pieces[0], pieces[1])) {
+        return invalid(where, fmt::format("merge {} of {} and {} is there twice", rank,
+                                          quote_piece(pieces[0]), quote_piece(pieces[1])));
+      }
+      sides.insert(sides.end(), {ids[0], ids[1]});
+    }
+  }
+  return sides;
 }
 
 Result<void> add_added(Vocabulary& vocabulary, const std::vector<AddedToken>& added,
@@ -138,26 +175,27 @@ Result<void> add_added(Vocabulary& vocabulary, const std::vector<AddedToken>& ad
 }
 
 // Over ids and texts, not over the order in a file; holes count as empty pieces.
-uint64_t fingerprint_of(const Vocabulary& vocabulary, const TokenizerLists& lists,
-                        const std::vector<bool>& special) {
+uint64_t fingerprint_of(const Vocabulary& vocabulary, const std::vector<AddedToken>& added,
+                        const std::vector<int32_t>& merge_sides) {
   XXH3_state_t state;
   XXH3_64bits_reset(&state);
-  const auto add = [&state](std::string_view text, uint32_t number) {
-    const uint32_t head[] = {static_cast<uint32_t>(text.size()), number};
-    XXH3_64bits_update(&state, head, sizeof head);
-    XXH3_64bits_update(&state, text.data(), text.size());
+  const auto add = [&state](std::span<const int32_t> numbers) {
+    XXH3_64bits_update(&state, numbers.data(), numbers.size_bytes());
   };
-  for (size_t id = 0; id < vocabulary.size(); ++id) {
-    add(vocabulary.piece(static_cast<int32_t>(id)), special[id]);
+  std::vector<int32_t> sizes(vocabulary.size());
+  for (size_t id = 0; id < sizes.size(); ++id) {
+    const std::string_view piece = vocabulary.piece(static_cast<int32_t>(id));
+    sizes[id] = static_cast<int32_t>(piece.size());
+    XXH3_64bits_update(&state, piece.data(), piece.size());
   }
-  for (const auto& [left, right] : lists.merges) {
-    add(left, 2);
-    add(right, 3);
-  }
-  std::vector<int32_t> ids;
-  for (const AddedToken& token : lists.added) ids.push_back(token.id);
-  std::sort(ids.begin(), ids.end());
-  XXH3_64bits_update(&state, ids.data(), std::span(ids).size_bytes());
+  std::vector<int32_t> marks;
+  for (const AddedToken& token : added) marks.push_back(2 * token.id + token.special);
+  std::sort(marks.begin(), marks.end());
+  const int32_t counts[] = {static_cast<int32_t>(sizes.size()), static_cast<int32_t>(marks.size())};
+  add(counts);
+  add(sizes);
+  add(marks);
+  add(merge_sides);
   return XXH3_64bits_digest(&state);
 }
 
@@ -177,10 +215,10 @@ Result<TokenizerCore> assemble_tokenizer(TokenizerLists lists, const std::string
   }
   Bpe bpe(lists.merges.size());
   if (const auto done = set_symbols(bpe, *vocabulary, special, where); !done) return fail(done.error());
-  if (const auto done = add_merges(bpe, lists, *vocabulary, special, where); !done) return fail(done.error());
+  const Result<std::vector<int32_t>> sides = add_merges(bpe, lists, *vocabulary, special, where);
+  if (!sides) return fail(sides.error());
   if (const auto done = add_added(*vocabulary, lists.added, where); !done) return fail(done.error());
 
-  // Twice the same added token is harmless in a vocabulary, and ambiguous in its marks.
   AddedTokens added(lists.added);
   const auto twice =
       std::adjacent_find(added.tokens().begin(), added.tokens().end(),
@@ -188,7 +226,7 @@ Result<TokenizerCore> assemble_tokenizer(TokenizerLists lists, const std::string
   if (twice != added.tokens().end()) {
     return invalid(where, fmt::format("the added token {} is there twice", quote_piece(twice->content)));
   }
-  const uint64_t fingerprint = fingerprint_of(*vocabulary, lists, special);
+  const uint64_t fingerprint = fingerprint_of(*vocabulary, lists.added, *sides);
   return TokenizerCore{std::move(*vocabulary), std::move(bpe), std::move(added),
                        std::move(special),     lists.add_bos,  fingerprint};
 }

@@ -12,10 +12,6 @@ namespace gemma {
 
 namespace {
 
-uint64_t hash_text(std::string_view text) {
-  return XXH3_64bits_withSeed(text.data(), text.size(), hash_multiplier());
-}
-
 int hex_digit(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
   if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
@@ -26,8 +22,12 @@ int hex_digit(char digit) {
 }  // namespace
 
 Vocabulary::Vocabulary(size_t pieces, size_t ids, size_t text_bytes)
-    : spans_(ids), slots_(std::bit_ceil(2 * pieces + 2)) {
+    : spans_(ids), slots_(std::bit_ceil(pieces + pieces / 2 + 2)) {
   text_.reserve(text_bytes);
+}
+
+uint64_t Vocabulary::hash(std::string_view piece) {
+  return XXH3_64bits_withSeed(piece.data(), piece.size(), hash_multiplier());
 }
 
 size_t Vocabulary::slot_of(std::string_view text, uint64_t hash) const {
@@ -40,18 +40,18 @@ size_t Vocabulary::slot_of(std::string_view text, uint64_t hash) const {
 }
 
 bool Vocabulary::insert(std::string_view piece, int32_t id) {
-  const uint64_t hash = hash_text(piece);
-  Slot& slot = slots_[slot_of(piece, hash)];
+  const uint64_t code = hash(piece);
+  Slot& slot = slots_[slot_of(piece, code)];
   if (slot.id >= 0) return false;
-  slot = {static_cast<uint32_t>(hash >> 32), id};
+  slot = {static_cast<uint32_t>(code >> 32), id};
   spans_[static_cast<size_t>(id)] = {static_cast<uint32_t>(text_.size()),
                                      static_cast<uint32_t>(piece.size())};
   text_ += piece;
   return true;
 }
 
-std::optional<int32_t> Vocabulary::find(std::string_view piece) const {
-  const int32_t id = slots_[slot_of(piece, hash_text(piece))].id;
+std::optional<int32_t> Vocabulary::find(std::string_view piece, uint64_t hash) const {
+  const int32_t id = slots_[slot_of(piece, hash)].id;
   return id < 0 ? std::nullopt : std::optional(id);
 }
 

@@ -1,13 +1,15 @@
 // gemma-run: writes text with a Gemma 4 model. Options: tools/run_options.cc.
+#include <csignal>
+#include <exception>
 #include <filesystem>
 
 #include <fmt/format.h>
 
-#include "engine/generator.h"
+#include "tools/out_of_memory.h"
+#include "tools/run_answer.h"
 #include "tools/run_chat.h"
 #include "tools/run_options.h"
 #include "tools/run_prompt.h"
-#include "tools/run_report.h"
 #include "tools/shipped_model.h"
 #include "tools/terminal.h"
 
@@ -28,83 +30,82 @@ Progress load_progress() {
   };
 }
 
-// Answers every prompt in turn.
-Result<void> answer_all(const Model& model, Session& session, const RunFlags& flags,
-                        const PromptFormat& format, const SamplingOptions& sampling) {
-  Result<std::vector<Prompt>> prompts = read_prompts(flags, format);
-  if (!prompts) return fail(std::move(prompts.error()));
-  Generator generator(session);
-  nlohmann::ordered_json results = nlohmann::ordered_json::array();
-  bool first = true;
-  for (const Prompt& prompt : *prompts) {
-    Result<EncodedPrompt> encoded = encode_prompt(model, flags, format, prompt);
-    if (!encoded) return fail(std::move(encoded.error()));
-    GenerateOptions options;
-    options.sampling = sampling;
-    options.chat = format.chat;
-    options.in_thought = encoded->in_thought;
-    options.interrupted = interrupted;
-    if (!first && !flags.json) write_text(kStdout, "\n");
-    first = false;
-    const OnPiece print_piece = [&](const Piece& piece) {
-      const Result<bool> written = write_text(piece.thought ? kStderr : kStdout, piece.text);
-      return written && *written;
-    };
-    Result<std::vector<Generated>> texts =
-        generator.run(encoded->ids, options, flags.json ? OnPiece() : print_piece);
-    if (!texts) return fail(std::move(texts.error()));
-    if (flags.json) {
-      results.push_back(result_json(encoded->ids, *texts, generator.timings()));
-    } else {
-      write_text(kStdout, "\n");
-      for (size_t i = 1; i < texts->size(); ++i) write_text(kStdout, "\n" + (*texts)[i].text + "\n");
-    }
-    if (flags.stats) write_text(kStderr, stats_text(model, session, generator.timings(), *texts));
-    if (interrupted()) break;
-  }
-  if (flags.json) {
-    // Text of a model may be cut inside a character; JSON must not be.
-    const std::string text = report_json(model, session, std::move(results))
-                                 .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-    write_text(kStdout, text + "\n");
-  }
-  return {};
+// That a session can be written at the end is worth knowing before the work is done.
+Result<void> check_session_folder(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code unreadable;
+  if (folder.empty() || std::filesystem::is_directory(folder, unreadable)) return {};
+  return fail(ErrorCode::kNotFound, path, fmt::format("there is no folder {}", folder.string()),
+              "make it, or name another session file");
 }
 
+// What the user asked for, else what the model's file says.
+Result<SamplingOptions> sampling_options(const Model& model, const SamplingRequest& request,
+                                         const RunFlags& flags) {
+  GenerationConfig defaults = model.generation_config();
+  defaults.eos_ids = model.eos_ids();
+  SamplingOptions sampling = resolve(request, defaults);
+  Result<void> valid = validate(sampling, model.config().vocab_size);
+  if (!valid) return fail(by_option_name(std::move(valid.error()), flags, model.folder()));
+  return sampling;
+}
+
+// In the order of what it costs to find out: the command line, the prompts, the model, the session.
 Result<void> run(const RunFlags& flags) {
-  std::string name = flags.model.value_or("");
-  if (name.empty()) {
-    Result<std::filesystem::path> shipped = shipped_model();
-    if (!shipped) return fail(std::move(shipped.error()));
-    name = shipped->string();
-  }
+  Result<void> sound = check_flags(flags);
+  if (!sound) return sound;
   Result<ModelOptions> options = model_options(flags);
   if (!options) return fail(std::move(options.error()));
   Result<SamplingRequest> request = sampling_request(flags);
   if (!request) return fail(std::move(request.error()));
+  if (flags.session) {
+    Result<void> writable = check_session_folder(*flags.session);
+    if (!writable) return writable;
+  }
+  std::string name = flags.model.value_or("");
+  if (!flags.model) {
+    Result<std::filesystem::path> shipped = shipped_model();
+    if (!shipped) return fail(std::move(shipped.error()));
+    name = shipped->string();
+  }
+  std::vector<Prompt> prompts;
+  if (!flags.chat) {
+    Result<std::vector<Prompt>> read = read_prompts(flags);
+    if (!read) return fail(std::move(read.error()));
+    prompts = std::move(*read);
+  }
+
   options->progress = load_progress();
   Result<std::unique_ptr<Model>> model = Model::load(name, *options);
   if (!model) return fail(std::move(model.error()));
   Result<PromptFormat> format = prompt_format(**model, flags);
   if (!format) return fail(std::move(format.error()));
   if (!format->note.empty()) warn(kProgram, format->note);
-
-  GenerationConfig defaults = (*model)->generation_config();
-  defaults.eos_ids = (*model)->eos_ids();
-  const SamplingOptions sampling = resolve(*request, defaults);
-  Result<void> valid = validate(sampling, (*model)->config().vocab_size);
-  if (!valid) return valid;
+  Result<SamplingOptions> sampling = sampling_options(**model, *request, flags);
+  if (!sampling) return fail(std::move(sampling.error()));
   Result<Session> session = Session::create(**model, session_options(flags));
   if (!session) return fail(std::move(session.error()));
-  if (flags.session && std::filesystem::exists(*flags.session)) {
+  std::error_code unreadable;
+  if (flags.session && std::filesystem::exists(*flags.session, unreadable)) {
     Result<void> loaded = session->load(*flags.session);
     if (!loaded) return loaded;
   }
-  Result<void> done = flags.chat ? run_chat(**model, *session, flags, *format, sampling)
-                                 : answer_all(**model, *session, flags, *format, sampling);
+  // Only from here on is there anything to stop gently.
+  catch_interrupt();
+  Result<void> done = flags.chat ? run_chat(**model, *session, flags, *format, *sampling)
+                                 : run_answers(**model, *session, flags, *format, *sampling, prompts);
   if (!done) return done;
   if (flags.session) return session->save(*flags.session);
   return {};
+}
+
+// The last net under libraries that throw.
+Result<void> run_guarded(const RunFlags& flags) {
+  try {
+    return run(flags);
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::kInternal, "gemma-run", error.what());
+  }
 }
 
 }  // namespace
@@ -113,12 +114,17 @@ Result<void> run(const RunFlags& flags) {
 int main(int argc, char** argv) {
   using namespace gemma;
   report_truncated_mapping(kProgram);
+  report_out_of_memory(kProgram);
   ignore_broken_pipe();
   RunFlags flags;
   Options options = run_options(flags);
   if (std::optional<ExitCode> done = options.handle(argc, argv)) return static_cast<int>(*done);
-  catch_interrupt();
-  Result<void> outcome = run(flags);
+  const Result<void> outcome = run_guarded(flags);
+  if (!outcome && interrupted()) {
+    // Stopped before there was an answer: to the shell, a program that Ctrl-C ended.
+    std::signal(SIGINT, SIG_DFL);
+    std::raise(SIGINT);
+  }
   if (!outcome) return static_cast<int>(report(kProgram, outcome.error()));
   return static_cast<int>(ExitCode::kOk);
 }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "loader/file.h"
+#include "tools/run_output.h"
 #include "tools/run_report.h"
 #include "tools/terminal.h"
 
@@ -38,7 +39,20 @@ Result<std::vector<Message>> load_talk(const std::string& path) {
   if (!text) return fail(std::move(text.error()));
   Result<Conversation> conversation = parse_conversation(*text, path);
   if (!conversation) return fail(std::move(conversation.error()));
+  for (const Message& message : conversation->messages) {
+    if (!std::holds_alternative<std::string>(message.content)) {
+      return fail(ErrorCode::kInvalidFile, path, "expected turns of plain text, found one in parts",
+                  "delete the file to begin a new talk");
+    }
+  }
   return std::move(conversation->messages);
+}
+
+// The kept talk with the system turn that is asked for now, if one is.
+void set_system(std::vector<Message>& talk, const std::optional<std::string>& system) {
+  if (!system) return;
+  if (talk.empty() || talk.front().role != Role::kSystem) talk.insert(talk.begin(), Message{});
+  talk.front() = {.role = Role::kSystem, .content = *system};
 }
 
 // One line from standard input; Ctrl-C at the prompt drops what was typed.
@@ -62,18 +76,21 @@ Result<void> run_chat(const Model& model, Session& session, const RunFlags& flag
   std::vector<Message> talk;
   const auto begin = [&] {
     talk.clear();
-    if (flags.system) talk.push_back({.role = Role::kSystem, .content = *flags.system});
+    set_system(talk, flags.system);
   };
   begin();
-  if (!talk_path.empty() && std::filesystem::exists(talk_path)) {
+  std::error_code unreadable;
+  if (!talk_path.empty() && std::filesystem::exists(talk_path, unreadable)) {
     Result<std::vector<Message>> kept = load_talk(talk_path);
     if (!kept) return fail(std::move(kept.error()));
     talk = std::move(*kept);
+    set_system(talk, flags.system);
   }
   if (terminal) write_text(kStderr, "Ctrl-C stops an answer, /reset begins anew, Ctrl-D or /exit ends\n");
 
   Generator generator(session);
-  for (std::string line; read_line(terminal, line);) {
+  RunOutput output;
+  for (std::string line; output.open() && read_line(terminal, line);) {
     if (line == "/exit") break;
     if (line == "/reset") {
       begin();
@@ -91,26 +108,31 @@ Result<void> run_chat(const Model& model, Session& session, const RunFlags& flag
     options.in_thought = encoded->in_thought;
     options.interrupted = interrupted;
     clear_interrupt();
-    Result<std::vector<Generated>> answer = generator.run(encoded->ids, options, [&](const Piece& piece) {
-      const Result<bool> written = write_text(piece.thought ? kStderr : kStdout, piece.text);
-      return written && *written;
-    });
-    write_text(kStdout, "\n");
-    if (!answer && !interrupted()) return fail(std::move(answer.error()));
+    Result<std::vector<Generated>> answer =
+        generator.run(encoded->ids, options, [&](const Piece& piece) { return output.write(piece); });
+    const bool stopped = interrupted();
+    clear_interrupt();
     if (!answer) {
-      talk.pop_back();  // stopped while the prompt was read: as if it had not been asked
-      clear_interrupt();
+      if (!stopped && (!terminal || answer.error().code != ErrorCode::kUsage)) {
+        return fail(std::move(answer.error()));
+      }
+      // Stopped while the prompt was read, or too long for the context: as if it had not been asked.
+      talk.pop_back();
+      write_text(kStderr, stopped ? "\n" : answer.error().message() + "; /reset begins anew\n");
       continue;
     }
-    clear_interrupt();
+    output.write("\n");
+    if (answer->front().finish == FinishReason::kContext) {
+      warn("gemma-run", context_full(session) + "; /reset begins anew");
+    }
     talk.push_back({.role = Role::kAssistant, .content = answer->front().text});
-    if (flags.stats) write_text(kStderr, stats_text(model, session, generator.timings(), *answer));
+    if (flags.stats) write_text(kStderr, stats_text(model, session, sampling, generator.timings(), *answer));
     if (!talk_path.empty()) {
       Result<void> saved = save_talk(talk_path, talk);
       if (!saved) return saved;
     }
   }
-  return {};
+  return output.outcome();
 }
 
 }  // namespace gemma

@@ -7,8 +7,9 @@
 
 namespace gemma {
 
-// Reads turns from standard input until it ends, answers to standard output. `/exit` ends, `/reset` begins
-// anew. With --session the talk is read from FILE.json and written back after every answer.
+// Reads turns, one a line, from standard input until it ends; answers to standard output. `/exit` ends,
+// `/reset` begins anew. With --session the talk is read from FILE.json and written back after every answer.
+// A turn that does not fit the context is an error; at a terminal it is told, dropped, and the talk goes on.
 Result<void> run_chat(const Model& model, Session& session, const RunFlags& flags, const PromptFormat& format,
                       const SamplingOptions& sampling);
 

@@ -1,13 +1,16 @@
 #include "tools/run_options.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 
 namespace gemma {
 namespace {
 
-// "ID" or "ID=NUMBER".
+// The whole text as a number.
 template <typename T>
 bool read_number(std::string_view text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -40,24 +43,25 @@ Options run_options(RunFlags& flags) {
   options.add({.name = "kv-type",
                .target = &flags.kv_type,
                .words = {"f32", "bf16", "f16"},
+               .value = "TYPE",
                .default_text = "f32 under f32 and fake schemes, else f16",
                .help = "type of the stored keys and values"});
   options.add({.name = "threads",
                .letter = 't',
                .target = &flags.threads,
-               .range = {.min = 0, .max = 1024},
-               .default_text = "physical cores",
+               .range = {.min = 1, .max = 1024},
+               .default_text = "the physical cores",
                .help = "threads that compute; the text does not depend on it"});
   options.add({.name = "context",
                .letter = 'c',
                .target = &flags.context,
-               .range = {.min = 0, .max = 1 << 24},
-               .unit = "tokens",
-               .default_text = "the model's, 4096 at most",
-               .help = "room for prompt and answer together"});
+               .range = {.min = 1, .max = 1 << 24},
+               .default_text = "the model's, 4096 tokens at most",
+               .help = "tokens that prompt and answer together may have"});
   options.add({.name = "isa",
                .target = &flags.isa,
                .words = {"portable", "avx2", "avx512vnni", "neon", "neon-dotprod"},
+               .value = "ISA",
                .default_text = "GEMMA_ISA, else the best of this CPU",
                .help = "instruction set of the kernels"});
 
@@ -65,7 +69,8 @@ Options run_options(RunFlags& flags) {
   options.add({.name = "prompt",
                .letter = 'p',
                .target = &flags.prompts,
-               .help = "what to answer; may be repeated. Without any prompt, standard input is one"});
+               .help = "what to answer: a user's turn, or with --raw the beginning of the text; may be "
+                       "repeated. Without any prompt, standard input is one"});
   options.add({.name = "prompt-file",
                .letter = 'f',
                .target = &flags.prompt_files,
@@ -97,18 +102,19 @@ Options run_options(RunFlags& flags) {
                .letter = 'n',
                .target = &flags.max_new_tokens,
                .range = {.min = 1},
-               .unit = "tokens",
-               .default_text = "until the end or the context, 1024 at most",
+               .default_text = "until the end or the context is full, 1024 tokens at most",
                .help = "most tokens to write"});
   options.add({.name = "min-new-tokens",
                .target = &flags.min_new_tokens,
                .range = {.min = 0},
-               .unit = "tokens",
-               .default_text = "0",
+               .default_text = "0 tokens",
                .help = "no end before that many"});
   options.add(
       {.name = "ignore-eos", .target = &flags.ignore_eos, .help = "write on past the end of the answer"});
-  options.add({.name = "stop", .target = &flags.stop, .help = "end before this text; may be repeated"});
+  options.add({.name = "stop",
+               .aliases = {"stop-string", "stop-strings"},
+               .target = &flags.stop,
+               .help = "end before this text; may be repeated"});
 
   const char* const from_file = "the model's generation_config.json";
   options.group("Choice of tokens");
@@ -159,14 +165,15 @@ Options run_options(RunFlags& flags) {
                .target = &flags.logit_bias,
                .value = "ID=BIAS",
                .help = "added to the logit of a token; may be repeated"});
-  options.add({.name = "suppress-token",
-               .aliases = {"suppress-tokens"},
+  options.add({.name = "suppress-tokens",
+               .aliases = {"suppress-token"},
                .target = &flags.suppress,
-               .value = "ID",
-               .help = "never choose this token; may be repeated"});
+               .value = "ID,...",
+               .default_text = from_file,
+               .help = "never choose these tokens; may be repeated"});
   options.add({.name = "seed",
                .target = &flags.seed,
-               .default_text = "another one each time, reported by --stats",
+               .default_text = "another one each time, told by --stats",
                .help = "the same seed gives the same text"});
 
   options.group("Several answers");
@@ -188,6 +195,7 @@ Options run_options(RunFlags& flags) {
   options.add({.name = "early-stopping",
                .target = &flags.early_stopping,
                .words = {"false", "true", "never"},
+               .value = "WHEN",
                .default_text = "false",
                .help = "when a beam search is content"});
 
@@ -209,6 +217,51 @@ Options run_options(RunFlags& flags) {
       "  gemma-run -m google/gemma-4-E2B-it --chat --thinking\n"
       "  gemma-run -m synthetic:e2b --scheme int4 --raw -p \"speed test\" -n 64 --stats\n");
   return options;
+}
+
+Result<void> check_flags(const RunFlags& flags) {
+  const auto refuse = [](const char* where, std::string what) {
+    return fail(ErrorCode::kUsage, where, std::move(what));
+  };
+  const std::pair<bool, const char*> not_in_chat[] = {
+      {!flags.prompts.empty(), "--prompt"},
+      {!flags.prompt_files.empty(), "--prompt-file"},
+      {flags.messages.has_value(), "--messages"},
+      {flags.raw, "--raw"},
+      {flags.json, "--json"},
+      {flags.num_return_sequences.value_or(1) > 1, "--num-return-sequences"},
+  };
+  for (const auto& [given, name] : not_in_chat) {
+    if (flags.chat && given) return refuse("--chat", fmt::format("does not go together with {}", name));
+  }
+  const std::pair<bool, const char*> not_raw[] = {
+      {flags.messages.has_value(), "--messages"},
+      {flags.system.has_value(), "--system"},
+      {flags.thinking, "--thinking"},
+  };
+  for (const auto& [given, name] : not_raw) {
+    if (flags.raw && given) return refuse("--raw", fmt::format("does not go together with {}", name));
+  }
+  const std::pair<const std::optional<std::string>&, const char*> texts[] = {
+      {flags.model, "--model"}, {flags.scheme, "--scheme"}, {flags.session, "--session"}};
+  for (const auto& [text, name] : texts) {
+    if (text && text->empty()) return refuse(name, "expected a text, found an empty one");
+  }
+  if (flags.top_logprobs.value_or(0) > 0 && !flags.json) {
+    return refuse("--top-logprobs", "reports in JSON only: add --json");
+  }
+  return {};
+}
+
+Error by_option_name(Error error, const RunFlags& flags, const std::string& folder) {
+  if (error.where == "eos_token_id" || (error.where == "suppress_tokens" && flags.suppress.empty())) {
+    error.code = ErrorCode::kInvalidFile;
+    error.where = folder + "/generation_config.json: " + error.where;
+    return error;
+  }
+  std::replace(error.where.begin(), error.where.end(), '_', '-');
+  error.where = "--" + error.where;
+  return error;
 }
 
 Result<SamplingRequest> sampling_request(const RunFlags& flags) {
@@ -235,13 +288,18 @@ Result<SamplingRequest> sampling_request(const RunFlags& flags) {
   if (flags.early_stopping) request.early_stopping = parse_early_stopping(*flags.early_stopping);
   if (!flags.suppress.empty()) {
     request.suppress_tokens.emplace();
-    for (const std::string& text : flags.suppress) {
-      int32_t id = 0;
-      if (!read_number(text, id)) {
-        return fail(ErrorCode::kUsage, "--suppress-token",
-                    fmt::format("expected a token id, found \"{}\"", text));
+    for (std::string_view list : flags.suppress) {
+      for (size_t begin = 0; begin <= list.size();) {
+        const size_t end = std::min(list.find(',', begin), list.size());
+        const std::string_view text = list.substr(begin, end - begin);
+        int32_t id = 0;
+        if (!read_number(text, id)) {
+          return fail(ErrorCode::kUsage, "--suppress-tokens",
+                      fmt::format("expected token ids, found \"{}\"", text));
+        }
+        request.suppress_tokens->push_back(id);
+        begin = end + 1;
       }
-      request.suppress_tokens->push_back(id);
     }
   }
   for (const std::string& text : flags.logit_bias) {
@@ -262,6 +320,15 @@ Result<ModelOptions> model_options(const RunFlags& flags) {
   options.scheme = flags.scheme.value_or("");
   options.threads = flags.threads;
   if (flags.isa) options.isa = kernels::parse_isa(*flags.isa);
+  // The library takes what it can of the variable; whoever runs a program with it wants to know.
+  const char* variable = std::getenv("GEMMA_ISA");
+  if (!flags.isa && variable != nullptr && *variable != '\0') {
+    options.isa = kernels::parse_isa(variable);
+    if (!options.isa) {
+      return fail(ErrorCode::kUsage, "GEMMA_ISA", fmt::format("unknown instruction set \"{}\"", variable),
+                  "portable, avx2, avx512vnni, neon or neon-dotprod");
+    }
+  }
   return options;
 }
 

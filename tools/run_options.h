@@ -45,9 +45,17 @@ struct RunFlags {
 
 Options run_options(RunFlags& flags);
 
-// The flags as the engine takes them. kUsage for words that do not parse (ID=BIAS pairs, ids).
+// kUsage for options that contradict each other or are empty. Options that would only be ignored are refused
+// too: whoever gives them expects something of them.
+Result<void> check_flags(const RunFlags& flags);
+
+// The flags as the engine takes them. kUsage for words that do not parse (ID=BIAS pairs, ids, GEMMA_ISA).
 Result<SamplingRequest> sampling_request(const RunFlags& flags);
 Result<ModelOptions> model_options(const RunFlags& flags);
 SessionOptions session_options(const RunFlags& flags);
+
+// An error of validate() told by the name of the option (--top-p), or by the file where the user
+// gave none.
+Error by_option_name(Error error, const RunFlags& flags, const std::string& folder);
 
 }  // namespace gemma

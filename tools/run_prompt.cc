@@ -1,9 +1,13 @@
 #include "tools/run_prompt.h"
 
+#include <array>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 
+#include <fmt/format.h>
+
+#include "engine/buffer.h"
 #include "engine/chat_detect.h"
 #include "loader/file.h"
 #include "tools/terminal.h"
@@ -13,10 +17,29 @@ namespace {
 
 constexpr uint64_t kLargestPrompt = uint64_t{1} << 28;  // bytes; more than any context holds
 
-Result<std::string> read_prompt_file(const std::string& path) {
-  if (path != "-") return read_text(path, kLargestPrompt);
-  std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+Result<std::string> read_stream(std::istream& in, const std::string& where) {
+  std::string text;
+  std::array<char, 1 << 16> block;
+  do {
+    in.read(block.data(), block.size());
+    text.append(block.data(), static_cast<size_t>(in.gcount()));
+    if (text.size() > kLargestPrompt) {
+      return fail(ErrorCode::kInvalidFile, where,
+                  fmt::format("more than {}, which no context holds", format_bytes(kLargestPrompt)));
+    }
+  } while (in);
+  if (in.bad()) return fail(ErrorCode::kIo, where, "cannot read it to the end");
   return text;
+}
+
+// A regular file, "-", or a pipe such as the shell's <(command).
+Result<std::string> read_prompt_file(const std::string& path) {
+  if (path == "-") return read_stream(std::cin, "standard input");
+  std::error_code unreadable;
+  if (!std::filesystem::is_fifo(path, unreadable)) return read_text(path, kLargestPrompt);
+  std::ifstream pipe(path, std::ios::binary);
+  if (!pipe) return fail(ErrorCode::kIo, path, "cannot open the pipe");
+  return read_stream(pipe, path);
 }
 
 }  // namespace
@@ -42,29 +65,24 @@ Result<PromptFormat> prompt_format(const Model& model, const RunFlags& flags) {
                 : flags.thinking ? "--thinking"
                 : flags.system   ? "--system"
                                  : "--messages",
-                flags.raw ? "does not go together with --raw" : "this model has no chat template",
-                flags.raw ? "" : "take the instruction-tuned (-it) model");
+                "this model has no chat template", "take the instruction-tuned (-it) model");
   }
   const ChatChoice choice = choose_chat(known, model.config().small());
   format.options.style = choice.style;
   format.options.small_model = choice.small_model;
   format.options.thinking = flags.thinking;
   if (format.chat) format.note = choice.note;
+  if (flags.thinking && choice.style == ChatStyle::kTurnsOnly) {
+    return fail(ErrorCode::kUsage, "--thinking",
+                "this model's chat template has plain turns only, and no place for thoughts",
+                "leave it out, or take a Gemma 4 -it model");
+  }
   return format;
 }
 
-Result<std::vector<Prompt>> read_prompts(const RunFlags& flags, const PromptFormat& format) {
+Result<std::vector<Prompt>> read_prompts(const RunFlags& flags) {
   std::vector<Prompt> prompts;
-  const auto add = [&](std::string text) {
-    Prompt prompt;
-    if (format.chat) {
-      if (flags.system) prompt.messages.push_back({.role = Role::kSystem, .content = *flags.system});
-      prompt.messages.push_back({.role = Role::kUser, .content = std::move(text)});
-    } else {
-      prompt.text = std::move(text);
-    }
-    prompts.push_back(std::move(prompt));
-  };
+  const auto add = [&](std::string text) { prompts.push_back({{}, {}, std::move(text)}); };
   if (flags.messages) {
     Result<std::string> text = read_prompt_file(*flags.messages);
     if (!text) return fail(std::move(text.error()));
@@ -91,6 +109,10 @@ Result<std::vector<Prompt>> read_prompts(const RunFlags& flags, const PromptForm
     }
     Result<std::string> text = read_prompt_file("-");
     if (!text) return fail(std::move(text.error()));
+    if (text->empty()) {
+      return fail(ErrorCode::kUsage, "prompt", "expected one on standard input, found nothing",
+                  "-p \"...\", a file with -f, or --chat");
+    }
     add(std::move(*text));
   }
   return prompts;
@@ -106,9 +128,14 @@ Result<EncodedPrompt> encode_prompt(const Model& model, const RunFlags& flags, c
     if (encoded.ids.empty() || encoded.ids.front() != bos) encoded.ids.insert(encoded.ids.begin(), bos);
     return encoded;
   }
+  std::vector<Message> messages = prompt.messages;
+  if (messages.empty()) {
+    if (flags.system) messages.push_back({.role = Role::kSystem, .content = *flags.system});
+    messages.push_back({.role = Role::kUser, .content = prompt.text});
+  }
   ChatOptions options = format.options;
   options.tools = prompt.tools;
-  Result<std::vector<Segment>> segments = render_segments(prompt.messages, options);
+  Result<std::vector<Segment>> segments = render_segments(messages, options);
   if (!segments) return fail(std::move(segments.error()));
   encoded.in_thought = ends_in_thought(*segments);
   Result<std::vector<int32_t>> ids = encode_segments(tokenizer, *segments);

@@ -16,17 +16,19 @@ struct PromptFormat {
   ChatOptions options;
   std::string note;  // for the user; empty if all is as expected
 };
-// Looks at the model's template. kUsage for --thinking, --system or --chat where there is no template.
+// Looks at the model's template. kUsage for --thinking, --system, --messages or --chat where there is no
+// template, and for --thinking where the template knows none.
 Result<PromptFormat> prompt_format(const Model& model, const RunFlags& flags);
 
-// One conversation to answer.
+// One conversation to answer, or one text: the user's only turn, or raw.
 struct Prompt {
-  std::vector<Message> messages;  // chat
+  std::vector<Message> messages;  // empty: take the text
   std::vector<Json> tools;
-  std::string text;  // raw
+  std::string text;
 };
-// All prompts: --messages, --prompt, --prompt-file, else standard input (not if it is a terminal: kUsage).
-Result<std::vector<Prompt>> read_prompts(const RunFlags& flags, const PromptFormat& format);
+// All prompts: --messages, --prompt, --prompt-file, else standard input (kUsage if that is a terminal or
+// empty). Needs no model, so that a wrong path is told before ten gigabytes are read.
+Result<std::vector<Prompt>> read_prompts(const RunFlags& flags);
 
 struct EncodedPrompt {
   std::vector<int32_t> ids;

@@ -49,8 +49,8 @@ ProcessMemory process_memory() {
   return memory;
 }
 
-std::string stats_text(const Model& model, const Session& session, const GenerateTimings& timings,
-                       const std::vector<Generated>& texts) {
+std::string stats_text(const Model& model, const Session& session, const SamplingOptions& sampling,
+                       const GenerateTimings& timings, const std::vector<Generated>& texts) {
   const ProcessMemory memory = process_memory();
   std::string text;
   const auto line = [&](const char* name, const std::string& value) {
@@ -79,13 +79,19 @@ std::string stats_text(const Model& model, const Session& session, const Generat
   line("scratch", format_bytes(session.scratch_bytes()));
   line("resident", fmt::format("{}, peak {}", format_bytes(memory.resident_bytes),
                                format_bytes(memory.peak_resident_bytes)));
-  if (!texts.empty() && texts.front().seed != 0) line("seed", fmt::format("{}", texts.front().seed));
+  if (!texts.empty() && sampling.samples()) line("seed", fmt::format("{}", texts.front().seed));
   if (!texts.empty()) line("finish", std::string(to_string(texts.front().finish)));
   return text;
 }
 
-nlohmann::ordered_json result_json(std::span<const int32_t> prompt, const std::vector<Generated>& texts,
+nlohmann::ordered_json result_json(const Model& model, const SamplingOptions& sampling,
+                                   std::span<const int32_t> prompt, const std::vector<Generated>& texts,
                                    const GenerateTimings& timings) {
+  const auto entry = [&](const TokenLogprob& token) -> Json {
+    return {{"id", token.id},
+            {"token", model.tokenizer()->decode({&token.id, 1}, /*skip_special=*/false)},
+            {"logprob", token.logprob}};
+  };
   Json sequences = Json::array();
   for (const Generated& text : texts) {
     Json one = {{"text", text.text}, {"ids", text.ids}, {"finish_reason", to_string(text.finish)}};
@@ -93,13 +99,13 @@ nlohmann::ordered_json result_json(std::span<const int32_t> prompt, const std::v
     for (const ToolCall& call : text.tool_calls) {
       one["tool_calls"].push_back({{"name", call.name}, {"arguments", call.arguments}});
     }
-    if (text.score != 0) one["score"] = text.score;
-    if (text.seed != 0) one["seed"] = text.seed;
+    if (sampling.num_beams > 1) one["score"] = text.score;
+    if (sampling.samples()) one["seed"] = text.seed;
     for (const LogprobReport& report : text.logprobs) {
-      Json top = Json::array();
-      for (const TokenLogprob& entry : report.top)
-        top.push_back({{"id", entry.id}, {"logprob", entry.logprob}});
-      one["logprobs"].push_back({{"id", report.chosen.id}, {"logprob", report.chosen.logprob}, {"top", top}});
+      Json step = entry(report.chosen);
+      step["top"] = Json::array();
+      for (const TokenLogprob& likely : report.top) step["top"].push_back(entry(likely));
+      one["logprobs"].push_back(std::move(step));
     }
     sequences.push_back(std::move(one));
   }
@@ -134,6 +140,11 @@ nlohmann::ordered_json report_json(const Model& model, const Session& session,
             {"resident_bytes", memory.resident_bytes},
             {"peak_resident_bytes", memory.peak_resident_bytes}}},
           {"results", std::move(results)}};
+}
+
+std::string context_full(const Session& session) {
+  return fmt::format("the answer ends here because the context of {} tokens is full (--context)",
+                     session.context());
 }
 
 }  // namespace gemma

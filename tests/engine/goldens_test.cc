@@ -17,7 +17,9 @@ namespace {
 
 const char* const kCases[] = {"tiny-ple", "tiny-dense", "tiny-moe", "tiny-long", "real-heads"};
 
-std::string folder(const std::string& name) { return std::string(GEMMA_TEST_DATA) + "/goldens/" + name; }
+std::string folder(const std::string& name) {
+  return std::string(GEMMA_TEST_DATA) + "/goldens/" + name;
+}
 
 std::vector<int32_t> golden_tokens(const std::string& name) {
   std::ifstream file(folder(name) + "/tokens.json");
@@ -86,12 +88,12 @@ TEST_CASE("f32 hidden states after every layer are the float64 reference's to 1e
     std::vector<float> found(expected.size());
     auto session = Session::create(*model, {});
     REQUIRE(session.has_value());
-    auto ran = session->evaluate(tokens, tokens.size(), nullptr,
-                                 [&](size_t layer, size_t position, std::span<const float> x) {
-                                   if (position < tokens.size() - rows) return;
-                                   const size_t row = layer * rows + position - (tokens.size() - rows);
-                                   std::copy(x.begin(), x.end(), found.begin() + static_cast<ptrdiff_t>(row * hidden));
-                                 });
+    auto ran = session->evaluate(
+        tokens, tokens.size(), nullptr, [&](size_t layer, size_t position, std::span<const float> x) {
+          if (position < tokens.size() - rows) return;
+          const size_t row = layer * rows + position - (tokens.size() - rows);
+          std::copy(x.begin(), x.end(), found.begin() + static_cast<ptrdiff_t>(row * hidden));
+        });
     REQUIRE(ran.has_value());
     for (size_t layer = 0; layer < layers; ++layer) {
       CAPTURE(layer);
@@ -133,7 +135,7 @@ TEST_CASE("int4 logits differ from the Q4_0 reference by what 8-bit activations 
   }
 }
 
-const char* const kSchemes[] = {"f32",  "bf16",          "int8",        "int4", "int4-channel",
+const char* const kSchemes[] = {"f32",  "bf16",         "int8",          "int4",  "int4-channel",
                                 "w8a4", "fake:w4g32a8", "fake:w2ca8g32", "w3g32", "int4,head=int8,ple=bf16"};
 
 TEST_CASE("logits are the same bits for any chunking and any number of threads, in every scheme") {

@@ -1,0 +1,178 @@
+// The integer matmuls of every instruction set this CPU has, one thread, at shapes of Gemma 4 E2B, beside
+// what the machine can do at most, measured in the same process.
+//
+//   GB/s       weight bytes read per second. Every call takes the next copy of the matrix from an arena
+//   larger
+//              than the caches, as decoding walks through a model; the limit is read_bandwidth.
+//   MAC/s      multiply-adds per second; MAC/cycle the same per cycle, a cycle being one dependent integer
+//   add.
+//
+//   gemma-benchmarks --benchmark_filter='int4_group32/avx2'
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/kernel_table.h"
+#include "kernels/pack.h"
+
+namespace gemma::kernels {
+namespace {
+
+constexpr size_t kArenaBytes = size_t{512} << 20;
+
+// Bytes whose pairs are ordinary fp16 scales (0x3030 to 0x3f3f): no denormal or NaN slows a kernel.
+const std::vector<uint64_t>& arena() {
+  static const std::vector<uint64_t> words = [] {
+    std::vector<uint64_t> filled(kArenaBytes / sizeof(uint64_t));
+    uint64_t state = 1;
+    for (uint64_t& word : filled) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      word = (state >> 4 & 0x0f0f0f0f0f0f0f0fu) | 0x3030303030303030u;
+    }
+    return filled;
+  }();
+  return words;
+}
+
+// Seconds of a cycle: each addition waits for the one before. The best of several tries, for the clock may
+// idle.
+double seconds_per_cycle() {
+  static const double seconds = [] {
+    constexpr size_t kRounds = size_t{1} << 22;
+    double best = 1;
+    for (size_t attempt = 0; attempt < 10; ++attempt) {
+      const auto begin = std::chrono::steady_clock::now();
+      uint64_t sum = attempt;
+      for (size_t i = 0; i < kRounds; ++i) {
+        for (size_t j = 0; j < 8; ++j) {
+          sum += begin.time_since_epoch().count() != 0;
+          asm volatile("" : "+r"(sum));
+        }
+      }
+      benchmark::DoNotOptimize(sum);
+      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+      best = std::min(best, elapsed.count() / (8 * kRounds));
+    }
+    return best;
+  }();
+  return seconds;
+}
+
+void read_bandwidth(benchmark::State& state) {
+  const std::vector<uint64_t>& words = arena();
+  for ([[maybe_unused]] auto _ : state) {
+    uint64_t sums[16] = {};
+    for (size_t i = 0; i < words.size(); i += 16) {
+      for (size_t j = 0; j < 16; ++j) sums[j] += words[i + j];
+    }
+    benchmark::DoNotOptimize(sums);
+  }
+  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(kArenaBytes) * 1e-9,
+                                              benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(read_bandwidth)->Unit(benchmark::kMillisecond);
+
+struct Kernel {
+  const char* name;
+  WeightFormat format;
+  int bits;
+  decltype(KernelTable::matmul_int4_group32) KernelTable::*entry;
+};
+constexpr Kernel kKernels[] = {
+    {"int4_group32", WeightFormat::kInt4Group32, 4, &KernelTable::matmul_int4_group32},
+    {"int4_channel", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_channel},
+    {"int8_channel", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_channel},
+};
+
+struct Shape {
+  size_t rows, cols;
+};
+constexpr Shape kShapes[] = {{1536, 2048}, {12288, 1536}, {1536, 12288}};
+
+void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape, size_t tokens) {
+  const KernelTable& table = kernel_table(isa);
+  const size_t group = kernel.format == WeightFormat::kInt4Group32 ? kGroup : shape.cols;
+  const size_t bytes = packed_bytes(kernel.format, kernel.bits, shape.rows, shape.cols);
+  const size_t copies = kArenaBytes / bytes;
+  const auto* data = reinterpret_cast<const std::byte*>(arena().data());
+  const std::vector<float> w_scales(shape.rows, 0.01f);
+
+  std::vector<float> x(tokens * shape.cols);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u % 2001) * 1e-3f - 1;
+  std::vector<int8_t> q(x.size());
+  std::vector<float> scales(x.size() / group);
+  std::vector<int32_t> sums(scales.size());
+  table.quantize_activations(x.data(), tokens, shape.cols, group, 127, q.data(), scales.data(), sums.data());
+  const Activations acts = {
+      ActivationKind::kInt8Token, tokens, shape.cols, group, x.data(), q.data(), scales.data(), sums.data()};
+
+  std::vector<float> out(tokens * shape.rows);
+  size_t copy = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    const MatrixView w = {kernel.format,
+                          static_cast<uint8_t>(kernel.bits),
+                          shape.rows,
+                          shape.cols,
+                          data + copy * bytes,
+                          w_scales.data(),
+                          0};
+    (table.*kernel.entry)(w, acts, 0, shape.rows, out.data(), shape.rows);
+    benchmark::DoNotOptimize(out.data());
+    benchmark::ClobberMemory();
+    copy = (copy + 1) % copies;
+  }
+  const double macs = static_cast<double>(shape.rows * shape.cols * tokens);
+  constexpr auto kRate = benchmark::Counter::kIsIterationInvariantRate;
+  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(bytes) * 1e-9, kRate);
+  state.counters["MAC/s"] = benchmark::Counter(macs, kRate);
+  state.counters["MAC/cycle"] = benchmark::Counter(macs * seconds_per_cycle(), kRate);
+}
+
+void quantize(benchmark::State& state, Isa isa, size_t group) {
+  constexpr size_t kTokens = 8, kCols = 12288;
+  const std::vector<float> x(kTokens * kCols, 0.75f);
+  std::vector<int8_t> q(x.size());
+  std::vector<float> scales(x.size() / group);
+  std::vector<int32_t> sums(scales.size());
+  for ([[maybe_unused]] auto _ : state) {
+    kernel_table(isa).quantize_activations(x.data(), kTokens, kCols, group, 127, q.data(), scales.data(),
+                                           sums.data());
+    benchmark::DoNotOptimize(q.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(x.size()) * state.iterations());
+}
+
+const bool kRegistered = [] {
+  for (Isa isa : supported_isas()) {
+    const std::string name(to_string(isa));
+    for (const Kernel& kernel : kKernels) {
+      for (Shape shape : kShapes) {
+        for (size_t tokens : {1, 8, 128}) {
+          // The definition reads levels one by one; many tokens would take seconds and tell nothing new.
+          if (isa == Isa::kPortable && tokens > 1) continue;
+          const std::string full = std::string(kernel.name) + "/" + name + "/" + std::to_string(shape.rows) +
+                                   "x" + std::to_string(shape.cols) + "/" + std::to_string(tokens);
+          benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
+            matmul(state, kernel, isa, shape, tokens);
+          })->Unit(benchmark::kMicrosecond);
+        }
+      }
+    }
+    for (size_t group : {kGroup, size_t{12288}}) {
+      const std::string full = "quantize_activations/" + name + "/group:" + std::to_string(group);
+      benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
+        quantize(state, isa, group);
+      })->Unit(benchmark::kMicrosecond);
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace gemma::kernels

@@ -1,0 +1,16 @@
+#if defined(__x86_64__)
+
+#include "kernels/avx2/integer_kernels.h"
+
+namespace gemma::kernels {
+
+void fill_integer_avx2(KernelTable& table) {
+  table.quantize_activations = avx2::quantize_activations;
+  table.matmul_int4_group32 = avx2::matmul_int4_group32;
+  table.matmul_int4_channel = avx2::matmul_int4_channel;
+  table.matmul_int8_channel = avx2::matmul_int8_channel;
+}
+
+}  // namespace gemma::kernels
+
+#endif

@@ -1,0 +1,51 @@
+#if defined(__x86_64__)
+
+#include "kernels/avx2/integer_kernels.h"
+#include "kernels/avx2/panel.h"
+
+namespace gemma::kernels::avx2 {
+namespace {
+
+constexpr size_t kScaleBytes = kPanelRows * sizeof(uint16_t);
+constexpr size_t kGroupBytes = kNibbleGroupBytes + kScaleBytes;
+
+struct Int4Group32 {
+  template <size_t T>
+  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
+                              size_t rows, float* out, size_t out_stride) {
+    const size_t groups = w.cols / kGroup;
+    const std::byte* group = w.data + panel * groups * kGroupBytes;
+    const int8_t* x = acts.q + token * w.cols;
+    const float* x_scales = acts.scales + token * groups;
+    const int32_t* x_sums = acts.sums + token * groups;
+
+    __m256 total[T][2];
+    for (size_t t = 0; t < T; ++t) total[t][0] = total[t][1] = _mm256_setzero_ps();
+    for (size_t g = 0; g < groups; ++g, group += kGroupBytes, x += kGroup) {
+      __m256i sums[T][2];
+      multiply_group<T>(group, x, w.cols, sums);
+      for (size_t half = 0; half < 2; ++half) {
+        const std::byte* stored = group + kNibbleGroupBytes + half * kScaleBytes / 2;
+        const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(stored)));
+        for (size_t t = 0; t < T; ++t) {
+          const __m256i zero = _mm256_set1_epi32(8 * x_sums[t * groups + g]);
+          const __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(widen(sums[t][half]), zero));
+          const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x_scales[t * groups + g]));
+          total[t][half] = _mm256_add_ps(total[t][half], _mm256_mul_ps(isum, scale));
+        }
+      }
+    }
+    for (size_t t = 0; t < T; ++t) store_rows(total[t][0], total[t][1], rows, out + t * out_stride);
+  }
+};
+
+}  // namespace
+
+void matmul_int4_group32(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
+                         size_t out_stride) {
+  for_each_tile<Int4Group32>(w, acts, row0, row1, out, out_stride);
+}
+
+}  // namespace gemma::kernels::avx2
+
+#endif

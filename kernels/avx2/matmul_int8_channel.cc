@@ -1,0 +1,68 @@
+#if defined(__x86_64__)
+
+#include "kernels/avx2/integer_kernels.h"
+#include "kernels/avx2/panel.h"
+
+namespace gemma::kernels::avx2 {
+namespace {
+
+constexpr size_t kGroupLines = kGroup / 4;
+
+// Adds `lines` lines of 4 columns to the int32 sums. vpmaddubsw wants one unsigned side: |w| it is, up to
+// 128, with the sign moved to the activation. Activations are -127..127, so moving it cannot overflow, and a
+// pair is at most 2 * 128 * 127 = 32512: exact. The other way round a weight of -128 would not survive.
+template <size_t T>
+GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const int8_t* x, size_t x_stride,
+                                      __m256i (&total)[T][2]) {
+  for (size_t i = 0; i < lines; ++i, line += kLine, x += 4) {
+    for (size_t half = 0; half < 2; ++half) {
+      const __m256i weights = load(line + half * 32);
+      const __m256i magnitudes = _mm256_abs_epi8(weights);
+      for (size_t t = 0; t < T; ++t) {
+        const __m256i columns = _mm256_sign_epi8(broadcast4(x + t * x_stride), weights);
+        total[t][half] = _mm256_add_epi32(total[t][half], widen(_mm256_maddubs_epi16(magnitudes, columns)));
+      }
+    }
+  }
+}
+
+struct Int8Channel {
+  template <size_t T>
+  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
+                              size_t rows, float* out, size_t out_stride) {
+    const size_t lines = (w.cols + kGroup - 1) / kGroup * kGroupLines;
+    const size_t whole = w.cols / 4;
+    const std::byte* line = w.data + panel * lines * kLine;
+    const int8_t* x = acts.q + token * w.cols;
+
+    __m256i total[T][2];
+    for (size_t t = 0; t < T; ++t) total[t][0] = total[t][1] = _mm256_setzero_si256();
+    multiply_lines<T>(line, whole, x, w.cols, total);
+    if (w.cols % 4 != 0) {
+      int8_t last[T][4] = {};
+      for (size_t t = 0; t < T; ++t) std::memcpy(last[t], x + t * w.cols + whole * 4, w.cols % 4);
+      multiply_lines<T>(line + whole * kLine, 1, last[0], 4, total);
+    }
+    const float* scales = w.scales + panel * kPanelRows;
+    for (size_t t = 0; t < T; ++t) {
+      __m256 results[2];
+      for (size_t half = 0; half < 2; ++half) {
+        const __m256 scale =
+            _mm256_mul_ps(_mm256_loadu_ps(scales + half * 8), _mm256_set1_ps(acts.scales[token + t]));
+        results[half] = _mm256_mul_ps(_mm256_cvtepi32_ps(total[t][half]), scale);
+      }
+      store_rows(results[0], results[1], rows, out + t * out_stride);
+    }
+  }
+};
+
+}  // namespace
+
+void matmul_int8_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
+                         size_t out_stride) {
+  for_each_tile<Int8Channel>(w, acts, row0, row1, out, out_stride);
+}
+
+}  // namespace gemma::kernels::avx2
+
+#endif

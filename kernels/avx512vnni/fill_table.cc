@@ -1,0 +1,16 @@
+#if defined(__x86_64__)
+
+#include "kernels/avx512vnni/integer_kernels.h"
+
+namespace gemma::kernels {
+
+void fill_integer_avx512vnni(KernelTable& table) {
+  table.quantize_activations = avx512vnni::quantize_activations;
+  table.matmul_int4_group32 = avx512vnni::matmul_int4_group32;
+  table.matmul_int4_channel = avx512vnni::matmul_int4_channel;
+  table.matmul_int8_channel = avx512vnni::matmul_int8_channel;
+}
+
+}  // namespace gemma::kernels
+
+#endif

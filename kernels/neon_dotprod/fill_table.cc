@@ -1,0 +1,19 @@
+#if defined(__aarch64__)
+
+#include "kernels/neon_dotprod/integer_kernels.h"
+#include "kernels/neon_dotprod/panel.h"
+
+namespace gemma::kernels {
+
+void fill_integer_neon_dotprod([[maybe_unused]] KernelTable& table) {
+#if defined(GEMMA_HAVE_NEON_DOTPROD)
+  table.quantize_activations = neon_dotprod::quantize_activations;
+  table.matmul_int4_group32 = neon_dotprod::matmul_int4_group32;
+  table.matmul_int4_channel = neon_dotprod::matmul_int4_channel;
+  table.matmul_int8_channel = neon_dotprod::matmul_int8_channel;
+#endif
+}
+
+}  // namespace gemma::kernels
+
+#endif

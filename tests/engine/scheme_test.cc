@@ -1,0 +1,72 @@
+#include "engine/scheme.h"
+
+#include <doctest/doctest.h>
+
+namespace gemma {
+namespace {
+
+std::string canonical(const char* word) {
+  auto scheme = parse_scheme(word);
+  return scheme ? to_string(*scheme) : "error: " + scheme.error().message();
+}
+
+std::string refusal(const char* word) {
+  auto scheme = parse_scheme(word);
+  return scheme ? "accepted as " + to_string(*scheme) : scheme.error().what;
+}
+
+TEST_CASE("named schemes and their spelled forms are the same") {
+  CHECK(canonical("w4g32a8g32") == "int4");
+  CHECK(canonical("w8ca8") == "int8");
+  CHECK(canonical("w4ca8") == "int4-channel");
+  CHECK(canonical("w8ca4") == "w8a4");
+  CHECK(canonical("fake:w4g32a8g32") == "fake:int4");
+  CHECK(parse_scheme("int4")->base.integer);
+  CHECK(!parse_scheme("fake:int4")->base.integer);
+  CHECK(!parse_scheme("w4g32")->base.integer);
+}
+
+TEST_CASE("canonical spellings parse to themselves") {
+  for (const char* word : {"f32", "bf16", "int8", "int4", "int4-channel", "w8a4", "mobile", "fake:mobile",
+                           "fake:w2t", "fake:w3ca4", "w2g16", "w8t", "fake:w4g64a8g128", "fake:w8ca8s",
+                           "int4,ple=bf16,head=int8", "f32,mlp=fake:w2g32,experts=w4g32"}) {
+    CHECK(canonical(word) == std::string(word));
+  }
+}
+
+TEST_CASE("an override applies to its class alone, and norms and router stay float") {
+  const Scheme scheme = *parse_scheme("int4,head=int8");
+  CHECK(to_string(scheme.of(TensorClass::kHead)) == "int8");
+  CHECK(to_string(scheme.of(TensorClass::kEmbed)) == "int4");
+  CHECK(to_string(scheme.of(TensorClass::kFloat)) == "f32");
+  CHECK(canonical("int4,mlp=int4") == "int4");
+}
+
+TEST_CASE("keys and values are f32 under f32 and fake schemes, else f16") {
+  CHECK(parse_scheme("f32")->default_kv_type() == kernels::KvType::kF32);
+  CHECK(parse_scheme("fake:int4")->default_kv_type() == kernels::KvType::kF32);
+  CHECK(parse_scheme("int4")->default_kv_type() == kernels::KvType::kF16);
+  CHECK(parse_scheme("bf16")->default_kv_type() == kernels::KvType::kF16);
+}
+
+TEST_CASE("what cannot be read is refused with what was expected") {
+  CHECK(refusal("int44") == "unknown scheme; the nearest is int4");
+  CHECK(refusal("") == "expected a scheme, found none");
+  CHECK(refusal("w5c") == "expected 2, 3, 4 or 8 weight bits behind w");
+  CHECK(refusal("w4") == "expected t (per tensor), c (per channel) or gN (per group) behind the weight bits");
+  CHECK(refusal("w4g0") == "expected a weight group of 1 to 65536 columns behind g");
+  CHECK(refusal("w4g99999999999999999999") == "expected a weight group of 1 to 65536 columns behind g");
+  CHECK(refusal("w4g70000") == "expected a weight group of 1 to 65536 columns behind g");
+  CHECK(refusal("fake:w4ca7") == "expected 4 or 8 activation bits behind a");
+  CHECK(refusal("fake:w4ca8g") == "expected an activation group of 1 to 65536 columns behind g");
+  CHECK(refusal("w4cx") == "\"x\" is left over");
+  CHECK(refusal("w2ca8") == "there is no integer kernel for it");
+  CHECK(refusal("fake:f32") == "f32 quantizes nothing, so there is nothing to fake");
+  CHECK(refusal("int4,") == "ends with a comma");
+  CHECK(refusal("int4,head") == "expected class=scheme behind the comma, found \"head\"");
+  CHECK(refusal("int4,foo=int8") == "unknown class \"foo\"");
+  CHECK(refusal("int4,head=int8,head=bf16") == "class \"head\" is given twice");
+}
+
+}  // namespace
+}  // namespace gemma
