@@ -15,13 +15,15 @@ template <size_t T>
 GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const int8_t* x, size_t x_stride,
                                       __m256i (&total)[T][2]) {
   for (size_t i = 0; i < lines; ++i, line += kLine, x += 4) {
-    for (size_t half = 0; half < 2; ++half) {
-      const __m256i weights = load(line + half * 32);
-      const __m256i magnitudes = _mm256_abs_epi8(weights);
-      for (size_t t = 0; t < T; ++t) {
-        const __m256i columns = _mm256_sign_epi8(broadcast4(x + t * x_stride), weights);
-        total[t][half] = _mm256_add_epi32(total[t][half], widen(_mm256_maddubs_epi16(magnitudes, columns)));
-      }
+    prefetch(line);
+    const __m256i weights0 = load(line), weights1 = load(line + 32);
+    const __m256i magnitudes0 = _mm256_abs_epi8(weights0), magnitudes1 = _mm256_abs_epi8(weights1);
+    for (size_t t = 0; t < T; ++t) {
+      const __m256i columns = broadcast4(x + t * x_stride);
+      const __m256i sums0 = _mm256_maddubs_epi16(magnitudes0, _mm256_sign_epi8(columns, weights0));
+      const __m256i sums1 = _mm256_maddubs_epi16(magnitudes1, _mm256_sign_epi8(columns, weights1));
+      total[t][0] = _mm256_add_epi32(total[t][0], widen(sums0));
+      total[t][1] = _mm256_add_epi32(total[t][1], widen(sums1));
     }
   }
 }

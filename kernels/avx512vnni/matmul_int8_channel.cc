@@ -17,6 +17,10 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t lines, con
   for (; i + 2 <= lines; i += 2, line += 2 * kLine, x += 8) {
     const __m512i weights0 = _mm512_xor_si512(load(line), sign_bits);
     const __m512i weights1 = _mm512_xor_si512(load(line + kLine), sign_bits);
+    if constexpr (T > 1) {  // alone, one token leaves the hardware time enough
+      prefetch(line);
+      prefetch(line + kLine);
+    }
     for (size_t t = 0; t < T; ++t) {
       even[t] = _mm512_dpbusd_epi32(even[t], weights0, broadcast4(x + t * x_stride));
       odd[t] = _mm512_dpbusd_epi32(odd[t], weights1, broadcast4(x + t * x_stride + 4));

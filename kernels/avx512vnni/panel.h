@@ -43,6 +43,15 @@ GEMMA_AVX512_INLINE __m512i load(const void* p) {
   return _mm512_loadu_si512(p);
 }
 
+// A hint for weights that will be wanted soon, as far ahead as measured best where they come from memory: a
+// tenth faster than the hardware's own prefetching with one token, 4 tenths with eight. It may point beyond
+// the matrix: it never faults.
+GEMMA_AVX512_INLINE void prefetch(const std::byte* line) {
+  constexpr size_t kAhead = 1024;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(line) + kAhead;
+  _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
+}
+
 // Columns x[0..4) for every row.
 GEMMA_AVX512_INLINE __m512i broadcast4(const int8_t* x) {
   int32_t four;
@@ -59,6 +68,7 @@ GEMMA_AVX512_INLINE void multiply_group(const std::byte* lines, const int8_t* x,
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line) {
     const __m512i packed = load(lines + line * kLine);
+    prefetch(lines + line * kLine);
     const __m512i low = _mm512_and_si512(packed, low_nibbles);
     const __m512i high = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_nibbles);
     for (size_t t = 0; t < T; ++t) {
