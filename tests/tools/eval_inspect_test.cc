@@ -92,9 +92,9 @@ TEST_CASE("the memory told for a scheme is what loading in it takes") {
 TEST_CASE("the shipped model lies on a grid, and its card, template and defaults are told") {
   const Inspection found = inspected(GEMMA_SOURCE_DIR "/models/stories-qat");
   CHECK(found.family == "custom");
-  for (const auto& [name, grid] : found.grids) {
-    CAPTURE(name);
-    CHECK(grid.on_grid == grid.tensors);
+  for (const auto& entry : found.grids) {
+    CAPTURE(entry.first);
+    CHECK(entry.second.on_grid == entry.second.tensors);
   }
   CHECK(found.tokenizer_size == 4096);
   CHECK(found.eos_ids == std::vector<int32_t>{1, 6});
