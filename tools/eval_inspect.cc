@@ -70,7 +70,8 @@ std::string shared_kv(const ModelConfig& config) {
     sources.insert(layer.kv_source);
   }
   if (sharing == 0) return "none";
-  return fmt::format("{} layers read the keys and values of layer {}", sharing, fmt::join(sources, " and "));
+  return fmt::format("{} layers read the keys and values of layer{} {}", sharing,
+                     sources.size() == 1 ? "" : "s", fmt::join(sources, " and "));
 }
 
 std::vector<std::pair<std::string, std::string>> traits_of(const ModelConfig& c) {

@@ -103,7 +103,7 @@ std::string inspection_text(const Inspection& found) {
   page.heading("Quantization");
   quantization_lines(found, page);
 
-  page.heading("Memory");
+  page.heading(found.grids.contains("ple") ? "Memory (the per-layer table stays in its file)" : "Memory");
   for (const auto& [scheme, bytes] : found.weight_bytes) {
     page.line("weights in " + scheme,
               bytes ? "about " + format_bytes(*bytes) : "groups of 32 do not divide the columns");
