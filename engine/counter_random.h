@@ -30,7 +30,7 @@ struct RandomStream {
 uint64_t random_key(uint64_t seed, std::string_view name);
 
 // Values [first, first + out.size() / 2) of the stream as little-endian bfloat16. out.size() is even; its
-// address may be odd. Two values in 2^33 apart in one stream share no more than any two values do.
+// address may be odd. `first` may be anything: a stream is 2^64 values long.
 void fill_random_bf16(const RandomStream& stream, uint64_t first, std::span<std::byte> out);
 
 }  // namespace gemma

@@ -101,8 +101,8 @@ void add_fixed_pieces(TokenizerParts& parts) {
   if (size == kGemmaSize) add_runs(parts, "\t", kTabRuns, 1);
 }
 
-// Every id that is still without a piece becomes <unusedN>, N counting those ids as Gemma 3 did: its first
-// was 6, and 256001 followed 104.
+// Every id that is still without a piece becomes <unusedN>. N is what Gemma 3 called the id: its first was 6,
+// and 256001 followed 104. Gemma 4 put tokens of its own on some of them, hence gaps in N.
 void fill_unused(TokenizerParts& parts) {
   for (size_t id = 6; id < parts.pieces.size(); ++id) {
     if (!parts.pieces[id].empty()) continue;
