@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/matrix.h"
+#include "engine/matrix_builder.h"
 #include "engine/scheme.h"
 #include "engine/tensor_plan.h"
 #include "engine/thread_team.h"
@@ -78,19 +79,6 @@ class Head {
   const Matrix* matrix_ = nullptr;
 };
 
-// What was found while building: how many groups of 32 lay on a trained 4-bit grid.
-struct TensorReport {
-  std::string name;
-  TensorClass tensor_class = TensorClass::kFloat;
-  std::string scheme;    // of this tensor: "w4g32a8g32", "bf16", ...
-  bool on_grid = false;  // sampled rows lie on a 4-bit grid
-  uint64_t groups = 0;   // quantized in groups of 32 at 4 bits
-  uint64_t off_grid_groups = 0;
-  uint64_t elements = 0;
-  uint64_t owned_bytes = 0;   // memory of its own
-  uint64_t mapped_bytes = 0;  // used where the file is mapped
-};
-
 struct Weights {
   std::vector<LayerWeights> layers;
   std::vector<float> final_norm;                      // (hidden)
@@ -105,20 +93,11 @@ struct Weights {
   std::vector<TensorReport> reports;
 };
 
-// Called now and then while weights are built: elements done and in all.
-using Progress = std::function<void(uint64_t done, uint64_t total)>;
-
 // Builds everything from `source`, which must outlive the result and fit `config` (check_tensors). kUsage if
 // a scheme cannot be applied (a group that does not divide the columns: all such tensors are listed),
 // kResource if memory is short (checked before allocating).
 Result<std::unique_ptr<Weights>> build_weights(const ModelConfig& config, const Scheme& scheme,
                                                const TensorSource& source, const ThreadTeam& team,
                                                const Progress& progress);
-
-// Whether evenly spaced sampled rows of the tensor lie on a 4-bit grid in groups of 32.
-Result<bool> on_grid(const TensorSource& source, const TensorInfo& tensor);
-
-// Reads a whole float tensor as float32.
-Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor);
 
 }  // namespace gemma
