@@ -59,7 +59,7 @@ struct Surroundings {
 
 struct Outcome {
   std::string text, messages;  // standard output and standard error
-  int exit_code = -1;          // -1: ended by a signal
+  int exit_code = -1;          // 128 + the number of the signal that ended it, as a shell says
 };
 
 inline std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -91,7 +91,7 @@ inline Outcome run_program(const std::vector<std::string>& arguments, const Surr
   Outcome outcome;
   if (around.output_path.empty()) outcome.text = read_file(out);
   outcome.messages = read_file(folder.file("messages"));
-  if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
+  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return outcome;
 }
 

@@ -124,11 +124,10 @@ TEST_CASE("tensors that do not fit config.json are listed with both shapes") {
   const TemporaryFolder folder;
   const std::string model = copy_model(folder);
   replace_in(model + "/config.json", "\"hidden_size\": 192", "\"hidden_size\": 128");
-  check_refused(
-      {"-m", model}, 3,
-      model +
-          ": the tensors do not fit config.json:\n  81 of another shape than config.json says:\n"
-          "    model.language_model.embed_tokens.weight: expected [4096, 128], found [4096, 192]\n");
+  refuses({"-m", model}, 3,
+          model +
+              ": the tensors do not fit config.json:\n  81 of another shape than config.json says:\n"
+              "    model.language_model.embed_tokens.weight: expected [4096, 128], found [4096, 192]\n");
 }
 
 TEST_CASE("a generation_config.json out of the vocabulary is blamed, not the user") {
