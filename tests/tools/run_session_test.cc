@@ -45,14 +45,16 @@ class TerminalChat {
   void type(const std::string& keys) {
     REQUIRE(::write(terminal_, keys.data(), keys.size()) == static_cast<ssize_t>(keys.size()));
   }
-  // Reads the screen until `part` has appeared behind what was read before.
+  // Reads the screen until `part` has appeared behind what was waited for before.
   void wait_for(const std::string& part) {
     char block[512];
-    for (size_t from = screen_.size(); screen_.find(part, from) == std::string::npos;) {
+    size_t at = 0;
+    while ((at = screen_.find(part, seen_)) == std::string::npos) {
       const ssize_t n = ::read(terminal_, block, sizeof(block));
       REQUIRE_MESSAGE(n > 0, "the terminal closed; it showed: ", screen_);
       screen_.append(block, static_cast<size_t>(n));
     }
+    seen_ = at + part.size();
   }
   int exit_code() {
     int status = 0;
@@ -64,6 +66,7 @@ class TerminalChat {
   int terminal_ = -1;
   pid_t child_ = -1;
   std::string screen_;
+  size_t seen_ = 0;
 };
 
 }  // namespace
