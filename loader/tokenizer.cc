@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "loader/bpe_encoder.h"
+#include "loader/in_quotes.h"
 #include "loader/tokenizer_core.h"
 #include "loader/tokenizer_json.h"
 
@@ -60,7 +61,7 @@ Result<Tokenizer> Tokenizer::parse(std::string_view json, const std::string& whe
 Result<Tokenizer> Tokenizer::build(const TokenizerParts& parts, const std::string& where) {
   if (const std::string* invalid = first_invalid(parts)) {
     return fail(ErrorCode::kInvalidFile, where,
-                fmt::format("the piece {} is not UTF-8", quote_piece(*invalid)));
+                fmt::format("the piece {} is not UTF-8", in_quotes(*invalid)));
   }
   TokenizerLists lists;
   lists.add_bos = parts.add_bos;

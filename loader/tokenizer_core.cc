@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "loader/in_quotes.h"
 #include "loader/utf8.h"
 
 namespace gemma {
@@ -24,7 +25,7 @@ Result<int32_t> checked_id(std::string_view piece, int64_t id, const std::string
   if (piece.empty()) return invalid(where, fmt::format("the piece with id {} is empty", id));
   if (id < 0 || id >= Vocabulary::kMaxIds) {
     return invalid(where, fmt::format("expected an id from 0 to {}, found {} for {}", Vocabulary::kMaxIds - 1,
-                                      id, quote_piece(piece)));
+                                      id, in_quotes(piece)));
   }
   return static_cast<int32_t>(id);
 }
@@ -32,12 +33,12 @@ Result<int32_t> checked_id(std::string_view piece, int64_t id, const std::string
 Result<void> insert_piece(Vocabulary& vocabulary, std::string_view piece, int32_t id,
                           const std::string& where) {
   if (const std::string_view other = vocabulary.piece(id); !other.empty()) {
-    return invalid(
-        where, fmt::format("id {} has two pieces, {} and {}", id, quote_piece(other), quote_piece(piece)));
+    return invalid(where,
+                   fmt::format("id {} has two pieces, {} and {}", id, in_quotes(other), in_quotes(piece)));
   }
   if (!vocabulary.insert(piece, id)) {
     return invalid(where,
-                   fmt::format("{} has two ids, {} and {}", quote_piece(piece), *vocabulary.find(piece), id));
+                   fmt::format("{} has two ids, {} and {}", in_quotes(piece), *vocabulary.find(piece), id));
   }
   return {};
 }
@@ -108,8 +109,8 @@ Result<void> find_pieces(PendingMerge& merge, size_t rank, const Vocabulary& voc
     const std::optional<int32_t> id = vocabulary.find(merge.pieces[i], merge.hashes[i]);
     if (!id) {
       return invalid(where, fmt::format("merge {} of {} and {} needs {}, which the vocabulary lacks", rank,
-                                        quote_piece(merge.pieces[0]), quote_piece(merge.pieces[1]),
-                                        quote_piece(merge.pieces[i])));
+                                        in_quotes(merge.pieces[0]), in_quotes(merge.pieces[1]),
+                                        in_quotes(merge.pieces[i])));
     }
     merge.ids[i] = *id;
   }
@@ -147,11 +148,11 @@ Result<std::vector<int32_t>> add_merges(Bpe& bpe, const TokenizerLists& lists, c
       if (special[static_cast<size_t>(ids[2])]) {
         return fail(
             ErrorCode::kUnsupported, where,
-            fmt::format("merge {} makes the special token {} out of plain text", rank, quote_piece(product)));
+            fmt::format("merge {} makes the special token {} out of plain text", rank, in_quotes(product)));
       }
       if (!bpe.add_merge({ids[0], ids[1], static_cast<uint32_t>(rank), ids[2]}, pieces[0], pieces[1])) {
-        return invalid(where, fmt::format("merge {} of {} and {} is there twice", rank,
-                                          quote_piece(pieces[0]), quote_piece(pieces[1])));
+        return invalid(where, fmt::format("merge {} of {} and {} is there twice", rank, in_quotes(pieces[0]),
+                                          in_quotes(pieces[1])));
       }
       sides.insert(sides.end(), {ids[0], ids[1]});
     }
@@ -166,7 +167,7 @@ Result<void> add_added(Vocabulary& vocabulary, const std::vector<AddedToken>& ad
     if (content.size() > AddedTokens::kLongest) {
       return fail(ErrorCode::kUnsupported, where,
                   fmt::format("expected added tokens of at most {} bytes, found {} of {}",
-                              AddedTokens::kLongest, quote_piece(content), content.size()));
+                              AddedTokens::kLongest, in_quotes(content), content.size()));
     }
     if (vocabulary.piece(id) == content) continue;  // as usual: an added token of the vocabulary
     if (const auto done = insert_piece(vocabulary, content, id, where); !done) return fail(done.error());
@@ -224,27 +225,11 @@ Result<TokenizerCore> assemble_tokenizer(TokenizerLists lists, const std::string
       std::adjacent_find(added.tokens().begin(), added.tokens().end(),
                          [](const AddedToken& a, const AddedToken& b) { return a.content == b.content; });
   if (twice != added.tokens().end()) {
-    return invalid(where, fmt::format("the added token {} is there twice", quote_piece(twice->content)));
+    return invalid(where, fmt::format("the added token {} is there twice", in_quotes(twice->content)));
   }
   const uint64_t fingerprint = fingerprint_of(*vocabulary, lists.added, *sides);
   return TokenizerCore{std::move(*vocabulary), std::move(bpe), std::move(added),
                        std::move(special),     lists.add_bos,  fingerprint};
-}
-
-std::string quote_piece(std::string_view piece) {
-  constexpr size_t kShown = 40;
-  std::string quoted = "\"";
-  size_t at = 0;
-  while (at < piece.size() && at < kShown) {
-    const Utf8Scalar scalar = utf8_scalar(piece, at);
-    if (scalar.valid && scalar.value >= 0x20 && scalar.value != 0x7F) {
-      quoted += piece.substr(at, scalar.size);
-    } else {
-      quoted += fmt::format("\\x{:02X}", static_cast<uint8_t>(piece[at]));
-    }
-    at += scalar.size;
-  }
-  return quoted + (at < piece.size() ? "...\"" : "\"");
 }
 
 }  // namespace gemma

@@ -40,7 +40,4 @@ struct TokenizerCore {
 // control token.
 Result<TokenizerCore> assemble_tokenizer(TokenizerLists lists, const std::string& where);
 
-// A piece as an error message shows it: in quotes, control bytes as \xHH, cut after some 40 bytes.
-std::string quote_piece(std::string_view piece);
-
 }  // namespace gemma

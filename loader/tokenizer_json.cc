@@ -1,17 +1,15 @@
 #include "loader/tokenizer_json.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "loader/file.h"
+#include "loader/in_quotes.h"
 
 namespace gemma {
 
@@ -29,14 +27,16 @@ std::optional<element> get(const object& parent, std::string_view key) {
   return value;
 }
 
-// What a value says, short enough for a message.
+// What a value says, as ASCII short enough for a message. JSON has escaped the control characters.
 std::string spell(const element& value) {
   constexpr size_t kShown = 160;
-  std::string text = simdjson::minify(value);
-  if (text.size() <= kShown) return text;
-  size_t end = kShown;
-  while ((static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end) + "...";
+  const std::string json = simdjson::minify(value);
+  std::string text;
+  for (const char c : std::string_view(json).substr(0, kShown)) {
+    const auto byte = static_cast<uint8_t>(c);
+    text += byte < 0x7F ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  return json.size() > kShown ? text + "..." : text;
 }
 
 std::string spell(const std::optional<element>& value) {
@@ -200,7 +200,7 @@ class Reader {
         bool on = false;
         if (fields[flag].get(on) == simdjson::SUCCESS && on) {
           return unsupported(
-              fmt::format("expected plain added tokens, found {} to be {}", quote_piece(content), flag));
+              fmt::format("expected plain added tokens, found {} to be {}", in_quotes(content), flag));
         }
       }
       bool special = false;
@@ -222,8 +222,8 @@ class Reader {
     for (const auto& [piece, item] : vocab) {
       int64_t id = 0;
       if (item.get(id) != simdjson::SUCCESS) {
-        return invalid(fmt::format("expected a whole number as the id of {}, found {}", quote_piece(piece),
-                                   spell(item)));
+        return invalid(
+            fmt::format("expected a whole number as the id of {}, found {}", in_quotes(piece), spell(item)));
       }
       lists_.pieces.emplace_back(piece, id);
     }
@@ -284,47 +284,21 @@ class Reader {
   TokenizerLists lists_;
 };
 
-// Closes a file on every way out.
-struct File {
-  int descriptor;
-  ~File() {
-    if (descriptor >= 0) ::close(descriptor);
-  }
-};
-
 }  // namespace
 
 Result<TokenizerJson> TokenizerJson::load(const std::string& path) {
-  // Without O_NONBLOCK opening a pipe would wait for a writer.
-  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.descriptor < 0) {
-    const ErrorCode code = errno == ENOENT || errno == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo;
-    return fail(code, path, fmt::format("cannot open the tokenizer: {}", std::strerror(errno)),
-                "check the path");
-  }
-  struct stat status {};
-  if (::fstat(file.descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
-    return fail(ErrorCode::kIo, path, "expected a regular file", "check the path");
-  }
-  const auto bytes = static_cast<size_t>(status.st_size);
-  if (bytes > kMaxBytes) {
+  const Result<File> file = File::open(path);
+  if (!file) return fail(file.error());
+  if (file->bytes() > kMaxBytes) {
     return fail(ErrorCode::kUnsupported, path,
-                fmt::format("expected a tokenizer of at most {} bytes, found {}", kMaxBytes, bytes));
+                fmt::format("expected a tokenizer of at most {} bytes, found {}", kMaxBytes, file->bytes()));
   }
-  simdjson::padded_string json(bytes);
-  if (json.data() == nullptr && bytes > 0) {
-    return fail(ErrorCode::kResource, path, fmt::format("no memory for a file of {} bytes", bytes));
+  simdjson::padded_string json(file->bytes());
+  if (json.data() == nullptr && file->bytes() > 0) {
+    return fail(ErrorCode::kResource, path, fmt::format("no memory for a file of {} bytes", file->bytes()));
   }
-  for (size_t done = 0; done < bytes;) {
-    const ssize_t got = ::pread(file.descriptor, json.data() + done, bytes - done, static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(ErrorCode::kIo, path, fmt::format("cannot read: {}", std::strerror(errno)));
-    if (got == 0) {
-      return fail(ErrorCode::kIo, path,
-                  fmt::format("expected {} bytes, found only {}: the file shrank", bytes, done));
-    }
-    done += static_cast<size_t>(got);
-  }
+  const Result<void> read = file->read_at(0, std::as_writable_bytes(std::span(json.data(), json.size())));
+  if (!read) return fail(read.error());
   return TokenizerJson(std::move(json), path);
 }
 

@@ -24,7 +24,8 @@ class TokenizerJson {
  public:
   static constexpr size_t kMaxBytes = size_t{128} << 20;  // Gemma's file has 33 MB
 
-  // The bytes of a regular file of at most kMaxBytes. Errors: kNotFound, kIo, kUnsupported, kResource.
+  // The bytes of a regular file of at most kMaxBytes. Errors: File::open's and read_at's, kUnsupported,
+  // kResource.
   static Result<TokenizerJson> load(const std::string& path);
   static Result<TokenizerJson> copy(std::string_view json, const std::string& where);
 

@@ -211,9 +211,12 @@ TEST_CASE("every truncation of a file is refused") {
 }
 
 TEST_CASE("what a file says is cut and escaped in messages") {
-  CHECK(quote_piece("▁the") == "\"▁the\"");
-  CHECK(quote_piece("a\nb\x1B") == "\"a\\x0Ab\\x1B\"");
-  CHECK(quote_piece(std::string(100, 'x')) == "\"" + std::string(40, 'x') + "...\"");
+  check_refused({.merges = R"([["\u001b[2J","a"]])"}, kInvalid, R"(needs "\x1b[2J")");
+  check_refused({.merges = "[[\"" + std::string(1000, 'x') + "\",\"a\"]]"}, kInvalid, "...\" (1000 bytes)");
+  check_refused({.normalizer = R"({"type":"\u009b2J\u001b"})"}, kUnsupported,
+                R"(found {"type":"\xc2\x9b2J\u001b"})");
+  check_refused({.normalizer = "\"" + std::string(1000, 'x') + "\""}, kUnsupported,
+                std::string(159, 'x') + "...");
 }
 
 TEST_CASE("a path that is no regular file is refused") {
@@ -223,14 +226,14 @@ TEST_CASE("a path that is no regular file is refused") {
 
   const auto folder = Tokenizer::read(GEMMA_TEST_DATA);
   REQUIRE_FALSE(folder);
-  CHECK(folder.error().code == ErrorCode::kIo);
+  CHECK(folder.error().code == kInvalid);
 
   const std::string pipe = "tokenizer_test_pipe_" + std::to_string(::getpid());
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   const auto read = Tokenizer::read(pipe);
   ::unlink(pipe.c_str());
   REQUIRE_FALSE(read);
-  CHECK(read.error().what == "expected a regular file");
+  CHECK(read.error().code == kInvalid);
 }
 
 TEST_CASE("a file beyond the limit is refused before it is read") {

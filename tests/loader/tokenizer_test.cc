@@ -315,7 +315,7 @@ TEST_CASE("parts that are not UTF-8 are refused") {
   parts.pieces.push_back("\xFF");
   const auto built = Tokenizer::build(parts, "parts");
   REQUIRE_FALSE(built);
-  CHECK(built.error().what == "the piece \"\\xFF\" is not UTF-8");
+  CHECK(built.error().what == "the piece \"\\xff\" is not UTF-8");
   parts = small_parts();
   parts.added = {{300, "\xC3", true}};
   CHECK_FALSE(Tokenizer::build(parts, "parts"));
