@@ -6,8 +6,10 @@
 #include "tools/eval_tokenize.h"
 #include "tools/options_command.h"
 #include "tools/terminal.h"
+#include "tools/thread_policy.h"
 
 int main(int argc, char** argv) {
+  gemma::spin_briefly(argv);
   using gemma::Command;
   gemma::ignore_broken_pipe();
   gemma::report_truncated_mapping("gemma-eval");

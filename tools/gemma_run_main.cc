@@ -12,6 +12,7 @@
 #include "tools/run_prompt.h"
 #include "tools/shipped_model.h"
 #include "tools/terminal.h"
+#include "tools/thread_policy.h"
 
 namespace gemma {
 namespace {
@@ -113,6 +114,7 @@ Result<void> run_guarded(const RunFlags& flags) {
 
 int main(int argc, char** argv) {
   using namespace gemma;
+  spin_briefly(argv);
   report_truncated_mapping(kProgram);
   report_out_of_memory(kProgram);
   ignore_broken_pipe();
