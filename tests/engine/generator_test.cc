@@ -59,7 +59,8 @@ TEST_CASE("greedy ids and text of both shipped variants in f32 equal those of th
 TEST_CASE("the shipped QAT model is computed in int4 unless told otherwise, the full one in bf16") {
   CHECK(to_string(load("stories-qat", "")->scheme()) == "int4");
   CHECK(to_string(load("stories-full", "")->scheme()) == "bf16");
-  for (const TensorReport& report : load("stories-qat", "int4")->weights().reports) {
+  const auto quantized = load("stories-qat", "int4");
+  for (const TensorReport& report : quantized->weights().reports) {
     CAPTURE(report.name);
     if (report.tensor_class != TensorClass::kFloat) CHECK(report.on_grid);
     CHECK(report.off_grid_groups == 0);
@@ -122,10 +123,9 @@ TEST_CASE("two beams find a continuation at least as likely as greedy search") {
   SamplingOptions sampling;
   sampling.max_new_tokens = 12;
   sampling.top_logprobs = 1;
+  const auto likeliest = generate(*model, once_upon(*model), sampling);
   double greedy = 0;
-  for (const LogprobReport& report : generate(*model, once_upon(*model), sampling).front().logprobs) {
-    greedy += report.chosen.logprob;
-  }
+  for (const LogprobReport& report : likeliest.front().logprobs) greedy += report.chosen.logprob;
   sampling.top_logprobs = 0;
   sampling.num_beams = 4;
   CHECK(generate(*model, once_upon(*model), sampling).front().score >= greedy / 12 - 1e-6);
