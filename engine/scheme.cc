@@ -73,8 +73,7 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
   const auto group = [&](const char* what, size_t& to) -> Result<void> {
     const std::optional<size_t> n = in.number();
     if (!n || *n == 0 || *n > kLargestGroup) {
-      return refuse(word,
-                    fmt::format("expected {} group of 1 to {} columns behind g", what, kLargestGroup));
+      return refuse(word, fmt::format("expected {} group of 1 to {} columns behind g", what, kLargestGroup));
     }
     to = *n;
     return {};

@@ -20,9 +20,9 @@
 namespace gemma {
 
 struct SessionOptions {
-  size_t context = 0;                      // positions; 0: the model's own, 4096 at most
-  size_t chunk = 256;                      // tokens of one forward pass in prefill; 1..4096
-  size_t rollback = 256;                   // tokens that rollback() can take back
+  size_t context = 0;                           // positions; 0: the model's own, 4096 at most
+  size_t chunk = 256;                           // tokens of one forward pass in prefill; 1..4096
+  size_t rollback = 256;                        // tokens that rollback() can take back
   std::optional<kernels::KvType> kv_type = {};  // default: f32 under f32 and fake schemes, else f16
 };
 

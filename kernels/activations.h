@@ -8,10 +8,10 @@
 namespace gemma::kernels {
 
 enum class ActivationKind : uint8_t {
-  kFloat,       // x as it is
-  kInt8Token,   // 8-bit levels, one scale per token
-  kInt8Group,   // 8-bit levels, one scale per token and group of columns
-  kInt4Token,   // 4-bit levels (-7..7), one scale per token
+  kFloat,      // x as it is
+  kInt8Token,  // 8-bit levels, one scale per token
+  kInt8Group,  // 8-bit levels, one scale per token and group of columns
+  kInt4Token,  // 4-bit levels (-7..7), one scale per token
   kInt4Group,
 };
 
@@ -20,12 +20,12 @@ struct Activations {
   ActivationKind kind = ActivationKind::kFloat;
   size_t tokens = 0;
   size_t cols = 0;
-  size_t group = 0;                // columns per scale: cols for the per-token kinds
-  const float* x = nullptr;        // (tokens, cols); the float input, always there
-  const int8_t* q = nullptr;       // (tokens, cols); null for kFloat
-  const float* scales = nullptr;   // (tokens, cols/group)
-  const int32_t* sums = nullptr;   // (tokens, cols/group): sum of q over the group, for the zero point of
-                                   // unsigned weight nibbles
+  size_t group = 0;               // columns per scale: cols for the per-token kinds
+  const float* x = nullptr;       // (tokens, cols); the float input, always there
+  const int8_t* q = nullptr;      // (tokens, cols); null for kFloat
+  const float* scales = nullptr;  // (tokens, cols/group)
+  const int32_t* sums = nullptr;  // (tokens, cols/group): sum of q over the group, for the zero point of
+                                  // unsigned weight nibbles
 };
 
 }  // namespace gemma::kernels

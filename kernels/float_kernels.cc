@@ -1,8 +1,9 @@
 // Compiles float_kernels-inl.h for every instruction set we have a table for, and hands the functions over.
 // Which table runs is decided in kernel_table.cc: Highway is the compiler here, not the dispatcher.
 
-// Only the targets with a table; GCC 12 would also compile SSSE3, SSE4 and two more AVX-512 levels, and for ARM
-// four of SVE, whose vectors have no size at compile time and so cannot stand in the arrays of these kernels.
+// Only the targets with a table; GCC 12 would also compile SSSE3, SSE4 and two more AVX-512 levels, and for
+// ARM four of SVE, whose vectors have no size at compile time and so cannot stand in the arrays of these
+// kernels.
 #define HWY_DISABLED_TARGETS \
   (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE

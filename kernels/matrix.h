@@ -12,10 +12,12 @@ enum class WeightFormat : uint8_t {
   kF32,
   kBf16,
   kF16,
-  // Row-major bit-packed levels, multiplied in float: value = scale * level. bits in {2, 3, 4, 8}; 3-bit levels
+  // Row-major bit-packed levels, multiplied in float: value = scale * level. bits in {2, 3, 4, 8}; 3-bit
+  // levels
   // take a nibble. Level l is stored as l + 2^(bits-1), lowest bits first; each row starts on a byte.
   kLevels,
-  // Panels for the integer kernels (16 rows; kernels/pack.h has the picture): int4 in groups of 32 columns with
+  // Panels for the integer kernels (16 rows; kernels/pack.h has the picture): int4 in groups of 32 columns
+  // with
   // one fp16 scale each, int4 with one float32 scale per row, int8 with one float32 scale per row.
   kInt4Group32,
   kInt4Channel,
@@ -27,14 +29,14 @@ inline constexpr size_t kGroup = 32;
 
 struct MatrixView {
   WeightFormat format = WeightFormat::kF32;
-  uint8_t bits = 32;               // of a level; 32 or 16 for the float formats
-  size_t rows = 0;                 // outputs
-  size_t cols = 0;                 // inputs, the K of the sum
+  uint8_t bits = 32;  // of a level; 32 or 16 for the float formats
+  size_t rows = 0;    // outputs
+  size_t cols = 0;    // inputs, the K of the sum
   const std::byte* data = nullptr;
-  const float* scales = nullptr;   // kLevels: (rows, cols/group) or see `group`; channel panels: (padded rows);
-                                   // null for kInt4Group32 (its fp16 scales lie inside the panels)
-  size_t group = 0;                // kLevels: columns that share a scale; 0: one scale for the whole tensor
-                                   // (scales has one element); = cols: per output channel
+  const float* scales = nullptr;  // kLevels: (rows, cols/group) or see `group`; channel panels: (padded
+                                  // rows); null for kInt4Group32 (its fp16 scales lie inside the panels)
+  size_t group = 0;  // kLevels: columns that share a scale; 0: one scale for the whole tensor
+                     // (scales has one element); = cols: per output channel
 };
 
 }  // namespace gemma::kernels

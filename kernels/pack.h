@@ -1,7 +1,8 @@
 // From levels to panels, and back. One packed layout for all CPUs, version 1:
 //
 //   panel    16 rows (the last one padded with rows of zeros), one after the other
-//   int4     per 8 columns a 64-byte line: byte row*4 + j holds column j in its low nibble, column 4 + j in its
+//   int4     per 8 columns a 64-byte line: byte row*4 + j holds column j in its low nibble, column 4 + j in
+//   its
 //            high nibble, both as level + 8
 //            groups of 32: per 32 columns 4 lines (256 bytes), then 16 fp16 scales (32 bytes)
 //            per channel: lines only; columns padded to a multiple of 32 with level 0
@@ -23,8 +24,9 @@ inline constexpr int kLayoutVersion = 1;
 size_t packed_bytes(WeightFormat format, int bits, size_t rows, size_t cols);
 
 // Writes rows [row0, row0 + n) of a matrix: levels (n, cols) signed, scales_f16 (n, cols/32) for kInt4Group32
-// (null otherwise). row0 is a multiple of 16; n too, unless these are the matrix's last rows, in which case the
-// panel is padded with zero rows. `data` is the whole matrix. Different row ranges may be written in parallel.
+// (null otherwise). row0 is a multiple of 16; n too, unless these are the matrix's last rows, in which case
+// the panel is padded with zero rows. `data` is the whole matrix. Different row ranges may be written in
+// parallel.
 void pack_rows(WeightFormat format, int bits, size_t rows, size_t cols, size_t row0, size_t n,
                const int8_t* levels, const uint16_t* scales_f16, std::byte* data);
 

@@ -143,7 +143,8 @@ float from_f16(uint16_t x) {
   const uint32_t exponent = x >> 10 & 0x1fu;
   const uint32_t mantissa = x & 0x3ffu;
   // A NaN comes out quiet, as the hardware conversions make it.
-  if (exponent == 0x1fu) return float_of(sign | 0x7f800000u | (mantissa != 0 ? 0x400000u : 0u) | mantissa << 13);
+  if (exponent == 0x1fu)
+    return float_of(sign | 0x7f800000u | (mantissa != 0 ? 0x400000u : 0u) | mantissa << 13);
   if (exponent == 0) {
     const float value = static_cast<float>(mantissa) * 0x1p-24f;
     return sign != 0 ? -value : value;

@@ -21,9 +21,9 @@ void symmetric_levels(std::span<const float> w, float scale, int bits, std::span
 uint16_t q4_0_textbook(std::span<const float, 32> w, std::span<int8_t, 32> levels);
 
 // Recovers the trained grid w = bf16(step * level): smallest |level| m of the peak, 1..8, such that every
-// element lies within absmax * 2^-7 of step * rint(w / step). The stored step is the fp16 nearest to the middle
-// of the interval of steps that reproduce every bf16 value; levels are recomputed against it. All zeros: true
-// with step 0 and levels 0. False (levels, scale untouched): the group is on no 4-bit grid.
+// element lies within absmax * 2^-7 of step * rint(w / step). The stored step is the fp16 nearest to the
+// middle of the interval of steps that reproduce every bf16 value; levels are recomputed against it. All
+// zeros: true with step 0 and levels 0. False (levels, scale untouched): the group is on no 4-bit grid.
 bool q4_0_recover_grid(std::span<const float, 32> w, std::span<int8_t, 32> levels, uint16_t& scale_f16);
 
 // Conversions that quantization needs in scalar form (round to nearest even).

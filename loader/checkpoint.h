@@ -1,5 +1,5 @@
-// A model folder or a single .safetensors file on disk, opened and checked: memory-mapped safetensors (one file
-// or the shards of model.safetensors.index.json), names stripped of whatever prefix the exporter used.
+// A model folder or a single .safetensors file on disk, opened and checked: memory-mapped safetensors (one
+// file or the shards of model.safetensors.index.json), names stripped of whatever prefix the exporter used.
 #pragma once
 
 #include <memory>

@@ -20,8 +20,8 @@ struct QuantizationConfig {
 };
 
 struct LayerConfig {
-  bool full_attention = false;   // else sliding
-  size_t head_dim = 0;           // 256 sliding, 512 full on the published sizes
+  bool full_attention = false;  // else sliding
+  size_t head_dim = 0;          // 256 sliding, 512 full on the published sizes
   size_t kv_heads = 0;
   size_t intermediate_size = 0;  // of the dense MLP; doubled on KV-shared layers of E2B
   bool owns_kv = true;           // false: reads the cache of layer kv_source
@@ -31,32 +31,32 @@ struct LayerConfig {
 
 struct RopeConfig {
   double theta = 10000.0;
-  bool proportional = false;     // full attention: only the first rotated_pairs of head_dim/2 pairs turn
+  bool proportional = false;  // full attention: only the first rotated_pairs of head_dim/2 pairs turn
   double partial_rotary_factor = 1.0;
-  double factor = 1.0;           // divides the frequencies
+  double factor = 1.0;  // divides the frequencies
 };
 
 struct ModelConfig {
-  std::string model_type;        // "gemma4", "gemma4_text", "gemma4_unified", ...
-  std::string dtype;             // of the stored weights: "bfloat16", "float32", "float16"
+  std::string model_type;  // "gemma4", "gemma4_text", "gemma4_unified", ...
+  std::string dtype;       // of the stored weights: "bfloat16", "float32", "float16"
   size_t vocab_size = 0;
   size_t hidden_size = 0;
-  size_t heads = 0;              // query heads
-  size_t sliding_window = 0;     // keys a sliding layer sees, the query's own included
+  size_t heads = 0;           // query heads
+  size_t sliding_window = 0;  // keys a sliding layer sees, the query's own included
   size_t max_positions = 0;
   double rms_norm_eps = 1e-6;
-  double final_softcap = 0;      // 0: none
-  bool tied = true;              // lm_head is embed_tokens
+  double final_softcap = 0;  // 0: none
+  bool tied = true;          // lm_head is embed_tokens
   RopeConfig sliding_rope;
   RopeConfig full_rope;
   std::vector<LayerConfig> layers;
 
-  size_t ple_width = 0;          // hidden_size_per_layer_input; 0: no per-layer embeddings
+  size_t ple_width = 0;  // hidden_size_per_layer_input; 0: no per-layer embeddings
   size_t ple_vocab_size = 0;
 
-  size_t experts = 0;            // 0: dense
+  size_t experts = 0;  // 0: dense
   size_t experts_per_token = 0;
-  size_t expert_width = 0;       // moe_intermediate_size
+  size_t expert_width = 0;  // moe_intermediate_size
 
   int32_t bos_id = 2;
   int32_t pad_id = 0;
@@ -64,7 +64,8 @@ struct ModelConfig {
   QuantizationConfig quantization;
 
   size_t last_kv_owner() const;  // index of the last layer that owns a KV cache
-  // Small models (E2B, E4B) are those with per-layer embeddings: their template has no closed thought channel.
+  // Small models (E2B, E4B) are those with per-layer embeddings: their template has no closed thought
+  // channel.
   bool small() const { return ple_width > 0; }
 };
 

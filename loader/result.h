@@ -49,6 +49,8 @@ using Failure = tl::unexpected<Error>;
 inline Failure fail(ErrorCode code, std::string where, std::string what, std::string hint = {}) {
   return Failure(Error{code, std::move(where), std::move(what), std::move(hint)});
 }
-inline Failure fail(Error error) { return Failure(std::move(error)); }
+inline Failure fail(Error error) {
+  return Failure(std::move(error));
+}
 
 }  // namespace gemma

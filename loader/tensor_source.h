@@ -26,7 +26,7 @@ struct TensorInfo {
   std::vector<size_t> shape;  // outermost first; empty for a scalar
   Dtype dtype = Dtype::kF32;
 
-  size_t elements() const;                             // product of shape; 1 for a scalar
+  size_t elements() const;  // product of shape; 1 for a scalar
   size_t columns() const { return shape.empty() ? 1 : shape.back(); }
   size_t rows() const { return columns() == 0 ? 0 : elements() / columns(); }  // all but the last dimension
   size_t row_bytes() const { return columns() * dtype_bytes(dtype); }

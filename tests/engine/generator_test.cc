@@ -39,11 +39,12 @@ std::vector<int32_t> once_upon(const Model& model) {
 TEST_CASE("greedy ids and text of both shipped variants in f32 equal those of the reference") {
   std::ifstream file(std::string(GEMMA_TEST_DATA) + "/stories_greedy.json");
   const auto expected = nlohmann::json::parse(file);
-  for (const auto& [variant, folder] :
+  for (const auto& [variant_name, folder_name] :
        {std::pair{"full", "stories-full"}, {"qat-q4_0-unquantized", "stories-qat"}}) {
+    const std::string variant = variant_name, folder = folder_name;  // clang 14 captures no bindings
     const auto model = load(folder, "f32");
     for (const char* kind : {"raw", "chat"}) {
-      CAPTURE(variant);
+      CAPTURE(folder);
       CAPTURE(kind);
       const auto& golden = expected.at(variant).at(kind);
       SamplingOptions sampling;

@@ -123,7 +123,8 @@ TEST_CASE("fake:w4g32 logits are the reference's with Q4_0 weights to 1e-5, stor
 TEST_CASE("int4 logits differ from the Q4_0 reference by what 8-bit activations cost and no more") {
   const std::map<std::string, double> bounds = {
       {"tiny-ple", 4e-2}, {"tiny-dense", 4e-2}, {"tiny-long", 4e-2}, {"real-heads", 6e-2}};
-  for (const auto& [name, bound] : bounds) {
+  for (const auto& [case_name, bound] : bounds) {
+    const std::string name = case_name;  // clang 14 captures no bindings
     CAPTURE(name);
     const auto model = load(name, "int4");
     const std::vector<float> expected = golden(name, "logits_q4_0.npy");

@@ -141,7 +141,8 @@ TEST_CASE("gelu_mul is the tanh form of GELU times the other branch") {
       const std::vector<float> z = gate;
       k.gelu_mul(gate.data(), up.data(), n);
       // 1 + tanh cancels far left of zero: the error is small against z, not against the vanishing result.
-      for (size_t i = 0; i < n; ++i) CHECK(std::fabs(gate[i] - expected[i]) <= 1e-6 * std::fabs(z[i] * up[i]));
+      for (size_t i = 0; i < n; ++i)
+        CHECK(std::fabs(gate[i] - expected[i]) <= 1e-6 * std::fabs(z[i] * up[i]));
     }
   });
 }
