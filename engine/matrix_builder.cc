@@ -22,18 +22,15 @@ size_t rows_per_step(size_t cols) {
   return (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
 }
 
-InputFormat input_format(const ClassScheme& scheme, size_t cols) {
+InputFormat input_format(const ClassScheme& scheme) {
   using kernels::ActivationKind;
   InputFormat input;
   if (scheme.activation == ActivationLevels::kNone) return input;
   const bool four = scheme.activation_bits == 4;
   input.fake = scheme.fake;
-  if (scheme.activation == ActivationLevels::kGroup && scheme.activation_group != cols) {
+  if (scheme.activation == ActivationLevels::kGroup) {
     input.kind = four ? ActivationKind::kInt4Group : ActivationKind::kInt8Group;
     input.group = scheme.activation_group;
-  } else if (scheme.activation == ActivationLevels::kGroup) {
-    input.kind = four ? ActivationKind::kInt4Group : ActivationKind::kInt8Group;
-    input.group = cols;
   } else {
     input.kind = four ? ActivationKind::kInt4Token : ActivationKind::kInt8Token;
   }
@@ -174,7 +171,7 @@ Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tenso
   view.format = target_format(scheme, tensor.dtype);
   view.rows = rows;
   view.cols = cols;
-  const InputFormat input = input_format(scheme, cols);
+  const InputFormat input = input_format(scheme);
   const bool floats = scheme.weight != WeightKind::kLevels;
   view.bits = static_cast<uint8_t>(view.format == WeightFormat::kF32 ? 32 : floats ? 16 : scheme.weight_bits);
 

@@ -1,7 +1,7 @@
 // How long OpenMP's waiting threads spin before they sleep. The runtime's own default (GCC's libgomp: some
 // milliseconds) makes a program crawl as soon as another one wants the cores: 100 tokens of the shipped model
-// took 42 s on a machine with a load of 10, 1.6 s with threads that sleep at once. A few tens of microseconds
-// of spinning cover the pauses inside a token and cost a busy machine nothing.
+// took 42 s on a machine with a load of 10, 1.6 s with threads that sleep at once (one run each). A few tens
+// of microseconds of spinning cover the pauses inside a token and cost a busy machine nothing.
 #pragma once
 
 namespace gemma {

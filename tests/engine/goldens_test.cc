@@ -32,10 +32,12 @@ std::vector<float> golden(const std::string& name, const std::string& file) {
   return std::vector<float>(array->values.begin(), array->values.end());
 }
 
-std::unique_ptr<Model> load(const std::string& name, const std::string& scheme, size_t threads = 2) {
+std::unique_ptr<Model> load(const std::string& name, const std::string& scheme, size_t threads = 2,
+                            std::optional<kernels::Isa> isa = std::nullopt) {
   ModelOptions options;
   options.scheme = scheme;
   options.threads = threads;
+  options.isa = isa;
   auto model = Model::load(folder(name), options);
   REQUIRE_MESSAGE(model.has_value(), model.error().message());
   return std::move(*model);
@@ -64,15 +66,18 @@ double relative_error(const std::vector<float>& found, const std::vector<float>&
   return std::sqrt(error / norm);
 }
 
-TEST_CASE("f32 logits are the float64 reference's to 1e-5") {
+TEST_CASE("f32 logits are the float64 reference's to 1e-5, on every instruction set") {
   for (const char* name : kCases) {
     CAPTURE(name);
-    const auto model = load(name, "f32");
-    const std::vector<float> expected = golden(name, "logits.npy");
-    const double error = relative_error(
-        logits_of(*model, golden_tokens(name), expected.size() / model->config().vocab_size), expected);
-    CAPTURE(error);
-    CHECK(error <= 1e-5);
+    for (kernels::Isa isa : kernels::supported_isas()) {
+      CAPTURE(kernels::to_string(isa));
+      const auto model = load(name, "f32", 2, isa);
+      const std::vector<float> expected = golden(name, "logits.npy");
+      const double error = relative_error(
+          logits_of(*model, golden_tokens(name), expected.size() / model->config().vocab_size), expected);
+      CAPTURE(error);
+      CHECK(error <= 1e-5);
+    }
   }
 }
 
