@@ -35,8 +35,8 @@ struct MatrixView {
   const std::byte* data = nullptr;
   const float* scales = nullptr;  // kLevels: (rows, cols/group) or see `group`; channel panels: (padded
                                   // rows); null for kInt4Group32 (its fp16 scales lie inside the panels)
-  size_t group = 0;  // kLevels: columns that share a scale; 0: one scale for the whole tensor
-                     // (scales has one element); = cols: per output channel
+  size_t group = 0;               // kLevels: columns that share a scale; 0: one scale for the whole tensor
+                                  // (scales has one element); = cols: per output channel
 };
 
 }  // namespace gemma::kernels
