@@ -11,6 +11,7 @@
 #include "engine/synthetic_tokenizer.h"
 #include "loader/checkpoint.h"
 #include "loader/hub.h"
+#include "loader/tokenizer_compiled.h"
 
 namespace gemma {
 namespace {
@@ -75,9 +76,12 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
     Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(*folder);
     if (!checkpoint) return fail(std::move(checkpoint.error()));
     model->source_ = std::move(*checkpoint);
-    const std::string tokenizer_path = *folder + "/tokenizer.json";
+    std::string tokenizer_path = *folder + "/" + kCompiledTokenizerFile;
+    const bool compiled = std::filesystem::exists(tokenizer_path);
+    if (!compiled) tokenizer_path = *folder + "/tokenizer.json";
     if (options.tokenizer && std::filesystem::exists(tokenizer_path)) {
-      Result<Tokenizer> tokenizer = Tokenizer::read(tokenizer_path);
+      Result<Tokenizer> tokenizer =
+          compiled ? Tokenizer::read_compiled(tokenizer_path) : Tokenizer::read(tokenizer_path);
       if (!tokenizer) return fail(std::move(tokenizer.error()));
       model->tokenizer_ = std::move(*tokenizer);
       if (model->tokenizer_->vocab_size() > model->config_.vocab_size) {
