@@ -27,7 +27,7 @@ struct TensorInfo {
   std::vector<size_t> shape;  // outermost first, as computed with; empty for a scalar
   Dtype dtype = Dtype::kF32;  // of the stored elements
   Encoding encoding = Encoding::kPlain;
-  std::string panels;        // of kPanels: what form, as kernels/pack.h spells it
+  std::string panels = {};   // of kPanels: what form, as kernels/pack.h spells it
   uint64_t panel_bytes = 0;  // of kPanels
 
   size_t elements() const;  // product of shape; 1 for a scalar
