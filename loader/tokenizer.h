@@ -25,6 +25,7 @@
 namespace gemma {
 
 struct TokenizerCore;
+struct TokenizerLists;
 
 // Whether special tokens that are spelled out in a text become their ids (a rendered template) or stay text
 // (what a user typed: "<turn|>" in a prompt must not end the turn).
@@ -60,6 +61,9 @@ class Tokenizer {
   static Result<Tokenizer> read_compiled(const std::string& path);
   static Result<Tokenizer> parse_compiled(std::span<const std::byte> bytes, const std::string& where);
   std::vector<std::byte> compile() const;
+  // The same from lists of views (loader/tokenizer_core.h), which must be UTF-8: for readers of other
+  // formats.
+  static Result<Tokenizer> from_lists(TokenizerLists lists, const std::string& where);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
