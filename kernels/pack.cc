@@ -22,6 +22,8 @@ size_t panel_bytes(WeightFormat format, size_t cols) {
       return groups * kGroupBytes;
     case WeightFormat::kInt4Channel:
       return groups * 4 * kLine;
+    case WeightFormat::kInt2Channel:
+      return groups * 2 * kLine;
     default:
       return groups * 8 * kLine;
   }
@@ -35,19 +37,21 @@ size_t level_row_bytes(int bits, size_t cols) {
   return (cols * static_cast<size_t>(stored_bits(bits)) + 7) / 8;
 }
 
-// Where a level of a panel matrix lies: its byte, and whether in the high nibble.
+// Where a level of a panel matrix lies: its byte, and which bits of it.
 struct Place {
   size_t byte;
-  bool high;
+  int shift;
 };
 
 Place place_of(WeightFormat format, size_t cols, size_t row, size_t col) {
-  const size_t panel = row / kPanelRows * panel_bytes(format, cols);
-  const size_t lane = row % kPanelRows * 4;
-  if (format == WeightFormat::kInt8Channel) return {panel + col / 4 * kLine + lane + col % 4, false};
+  const size_t lane = row / kPanelRows * panel_bytes(format, cols) + row % kPanelRows * 4;
+  if (format == WeightFormat::kInt8Channel) return {lane + col / 4 * kLine + col % 4, 0};
+  if (format == WeightFormat::kInt2Channel) {
+    return {lane + col / 16 * kLine + col % 4, static_cast<int>(col % 16 / 4 * 2)};
+  }
   const size_t line = col % kGroup / 8;
   const size_t group_bytes = format == WeightFormat::kInt4Group32 ? kGroupBytes : 4 * kLine;
-  return {panel + col / kGroup * group_bytes + line * kLine + lane + col % 4, col % 8 >= 4};
+  return {lane + col / kGroup * group_bytes + line * kLine + col % 4, col % 8 >= 4 ? 4 : 0};
 }
 
 std::byte* scales_of(std::byte* data, size_t cols, size_t row, size_t group) {
@@ -63,6 +67,29 @@ void pack_nibbles(const int8_t* levels, std::byte* out) {
       const int high = levels[line * 8 + 4 + j] + 8;
       out[line * kLine + j] = static_cast<std::byte>(low | high << 4);
     }
+  }
+}
+
+// The same for 2 bits: four bytes of each of two lines.
+void pack_pairs(const int8_t* levels, std::byte* out) {
+  for (size_t line = 0; line < 2; ++line) {
+    for (size_t j = 0; j < 4; ++j) {
+      int byte = 0;
+      for (size_t i = 0; i < 4; ++i) byte |= (levels[line * 16 + i * 4 + j] + 2) << (2 * i);
+      out[line * kLine + j] = static_cast<std::byte>(byte);
+    }
+  }
+}
+
+// A byte of padding: level 0 as that format stores it.
+int zero_byte(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kInt8Channel:
+      return 0;
+    case WeightFormat::kInt2Channel:
+      return 0xaa;
+    default:
+      return 0x88;
   }
 }
 
@@ -88,11 +115,9 @@ void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size
     }
     return;
   }
-  // Rows and columns of padding hold level 0: byte 0x88 where nibbles are stored as level + 8.
   const size_t last = (row0 + n + kPanelRows - 1) / kPanelRows * kPanelRows;
   const size_t bytes = panel_bytes(format, cols);
-  const bool nibbles = format != WeightFormat::kInt8Channel;
-  std::memset(data + row0 / kPanelRows * bytes, nibbles ? 0x88 : 0, (last - row0) / kPanelRows * bytes);
+  std::memset(data + row0 / kPanelRows * bytes, zero_byte(format), (last - row0) / kPanelRows * bytes);
   const size_t groups = padded_cols(cols) / kGroup;
   const size_t group_bytes = bytes / groups;
   for (size_t r = 0; r < n; ++r) {
@@ -105,10 +130,12 @@ void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size
         std::copy(in, in + (cols - g * kGroup), padded);
         in = padded;
       }
-      if (nibbles) {
-        pack_nibbles(in, group);
-      } else {
+      if (format == WeightFormat::kInt8Channel) {
         for (size_t line = 0; line < kGroup / 4; ++line) std::memcpy(group + line * kLine, in + 4 * line, 4);
+      } else if (format == WeightFormat::kInt2Channel) {
+        pack_pairs(in, group);
+      } else {
+        pack_nibbles(in, group);
       }
       if (format == WeightFormat::kInt4Group32) {
         std::memcpy(scales_of(data, cols, row, g), scales_f16 + r * groups + g, sizeof(uint16_t));
@@ -118,6 +145,13 @@ void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size
   for (size_t row = row0 + n; row < last && format == WeightFormat::kInt4Group32; ++row) {
     for (size_t g = 0; g < groups; ++g) std::memset(scales_of(data, cols, row, g), 0, sizeof(uint16_t));
   }
+}
+
+int panel_level(const MatrixView& w, size_t row, size_t col) {
+  const Place place = place_of(w.format, w.cols, row, col);
+  const int byte = static_cast<int>(w.data[place.byte]) >> place.shift;
+  if (w.format == WeightFormat::kInt8Channel) return static_cast<int8_t>(byte);
+  return w.format == WeightFormat::kInt2Channel ? (byte & 3) - 2 : (byte & 15) - 8;
 }
 
 void unpack_levels(const MatrixView& w, size_t row, int8_t* out) {
@@ -132,13 +166,7 @@ void unpack_levels(const MatrixView& w, size_t row, int8_t* out) {
     }
     return;
   }
-  for (size_t c = 0; c < w.cols; ++c) {
-    const Place place = place_of(w.format, w.cols, row, c);
-    const int byte = static_cast<int>(w.data[place.byte]);
-    out[c] = static_cast<int8_t>(w.format == WeightFormat::kInt8Channel ? static_cast<int8_t>(byte)
-                                 : place.high                           ? (byte >> 4) - 8
-                                                                        : (byte & 15) - 8);
-  }
+  for (size_t c = 0; c < w.cols; ++c) out[c] = static_cast<int8_t>(panel_level(w, row, c));
 }
 
 float weight_scale(const MatrixView& w, size_t row, size_t col) {
@@ -150,6 +178,7 @@ float weight_scale(const MatrixView& w, size_t row, size_t col) {
     }
     case WeightFormat::kInt4Channel:
     case WeightFormat::kInt8Channel:
+    case WeightFormat::kInt2Channel:
       return w.scales[row];
     case WeightFormat::kLevels:
       return w.group == 0 ? w.scales[0] : w.scales[row * (w.cols / w.group) + col / w.group];
@@ -175,10 +204,7 @@ void dequantize_row(const MatrixView& w, size_t row, float* out) {
     default:
       break;
   }
-  // Levels a group at a time, so that the scale is looked up once for each.
-  int8_t levels[kGroup];
-  const size_t run = w.format == WeightFormat::kLevels ? 1 : kGroup;
-  if (run == 1) {
+  if (w.format == WeightFormat::kLevels) {
     const int width = stored_bits(w.bits);
     const int mask = (1 << width) - 1;
     const int offset = 1 << (w.bits - 1);
@@ -196,15 +222,9 @@ void dequantize_row(const MatrixView& w, size_t row, float* out) {
   }
   for (size_t c = 0; c < w.cols; c += kGroup) {
     const float scale = weight_scale(w, row, c);
-    const size_t n = std::min(kGroup, w.cols - c);
-    for (size_t i = 0; i < n; ++i) {
-      const Place place = place_of(w.format, w.cols, row, c + i);
-      const int byte = static_cast<int>(w.data[place.byte]);
-      levels[i] = static_cast<int8_t>(w.format == WeightFormat::kInt8Channel ? static_cast<int8_t>(byte)
-                                      : place.high                           ? (byte >> 4) - 8
-                                                                             : (byte & 15) - 8);
+    for (size_t i = c; i < std::min(w.cols, c + kGroup); ++i) {
+      out[i] = scale * static_cast<float>(panel_level(w, row, i));
     }
-    for (size_t i = 0; i < n; ++i) out[c + i] = scale * static_cast<float>(levels[i]);
   }
 }
 
