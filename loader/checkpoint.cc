@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "loader/in_quotes.h"
+#include "loader/quantized_tensors.h"
 #include "loader/safetensors.h"
 #include "loader/shard_index.h"
 
@@ -103,28 +104,19 @@ std::string canonical_name(std::string_view stored) {
 }
 
 struct Checkpoint::Impl {
-  struct Place {
-    size_t file;
-    const StoredTensor* tensor;
-  };
-
   std::vector<SafetensorsFile> files;
-  std::vector<TensorInfo> tensors;  // sorted by name
-  std::vector<Place> places;        // of tensors[i]
+  std::vector<TensorInfo> tensors;             // sorted by name
+  std::vector<std::vector<StoredPart>> parts;  // of tensors[i]
   size_t other_tensors = 0;
   uint64_t other_bytes = 0;
 
-  // `files` must not change any more: places point into it.
+  // `files` must not change any more: parts point into it.
   Result<void> list_tensors(const std::string& where);
-  const Place* place_of(const Checkpoint& checkpoint, const TensorInfo& tensor) const;
+  const std::vector<StoredPart>* parts_of(const Checkpoint& checkpoint, const TensorInfo& tensor) const;
 };
 
 Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
-  struct Entry {
-    TensorInfo info;
-    Place place;
-  };
-  std::vector<Entry> entries;
+  std::vector<ListedTensor> listed;
   for (size_t i = 0; i < files.size(); ++i) {
     for (const StoredTensor& stored : files[i].tensors()) {
       std::string name = canonical_name(stored.name);
@@ -138,14 +130,27 @@ Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
                     fmt::format("dtype {} is nothing this program computes with", stored.dtype_text),
                     "use a bfloat16 or QAT export of the model");
       }
-      entries.push_back(
-          {{std::move(name), stored.name, files[i].path(), stored.shape, *stored.dtype}, {i, &stored}});
+      ListedTensor tensor;
+      tensor.info.name = std::move(name);
+      tensor.info.stored_name = stored.name;
+      tensor.info.file = files[i].path();
+      tensor.info.shape = stored.shape;
+      tensor.info.dtype = *stored.dtype;
+      tensor.parts.push_back({i, &stored});
+      listed.push_back(std::move(tensor));
     }
   }
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return a.info.name < b.info.name; });
-  for (size_t i = 1; i < entries.size(); ++i) {
-    const TensorInfo &a = entries[i - 1].info, &b = entries[i].info;
+  const auto read_stored = [this](const StoredPart& part) -> Result<std::vector<std::byte>> {
+    std::vector<std::byte> bytes(part.tensor->end - part.tensor->begin);
+    Result<void> read = files[part.file].read(*part.tensor, 0, bytes);
+    if (!read) return fail(std::move(read.error()));
+    return bytes;
+  };
+  if (Result<void> folded = fold_quantized(listed, read_stored); !folded) return folded;
+  std::sort(listed.begin(), listed.end(),
+            [](const ListedTensor& a, const ListedTensor& b) { return a.info.name < b.info.name; });
+  for (size_t i = 1; i < listed.size(); ++i) {
+    const TensorInfo &a = listed[i - 1].info, &b = listed[i].info;
     if (a.name != b.name) continue;
     return fail(ErrorCode::kMismatch, where,
                 fmt::format("{} ({}) and {} ({}) are the same tensor", in_quotes(a.stored_name),
@@ -153,20 +158,20 @@ Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
                             std::filesystem::path(b.file).filename().string()),
                 kDownloadAgain);
   }
-  tensors.reserve(entries.size());
-  places.reserve(entries.size());
-  for (Entry& entry : entries) {
-    tensors.push_back(std::move(entry.info));
-    places.push_back(entry.place);
+  tensors.reserve(listed.size());
+  parts.reserve(listed.size());
+  for (ListedTensor& tensor : listed) {
+    tensors.push_back(std::move(tensor.info));
+    parts.push_back(std::move(tensor.parts));
   }
   return {};
 }
 
 // By name rather than by address: a TensorInfo may be a copy, and what it says of itself is not trusted.
-const Checkpoint::Impl::Place* Checkpoint::Impl::place_of(const Checkpoint& checkpoint,
+const std::vector<StoredPart>* Checkpoint::Impl::parts_of(const Checkpoint& checkpoint,
                                                           const TensorInfo& tensor) const {
   const TensorInfo* own = checkpoint.find(tensor.name);
-  return own == nullptr ? nullptr : &places[static_cast<size_t>(own - tensors.data())];
+  return own == nullptr ? nullptr : &parts[static_cast<size_t>(own - tensors.data())];
 }
 
 Checkpoint::Checkpoint(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -236,28 +241,39 @@ uint64_t Checkpoint::other_bytes() const {
 
 Result<void> Checkpoint::read_rows(const TensorInfo& tensor, size_t row0, size_t row1,
                                    std::span<std::byte> out) const {
-  const Impl::Place* place = impl_->place_of(*this, tensor);
-  if (place == nullptr) {
+  const std::vector<StoredPart>* parts = impl_->parts_of(*this, tensor);
+  if (parts == nullptr) {
     return fail(ErrorCode::kInternal, in_quotes(tensor.name), "is no tensor of this checkpoint");
   }
-  const TensorInfo& own = impl_->tensors[static_cast<size_t>(place - impl_->places.data())];
-  if (row0 > row1 || row1 > own.rows() || out.size() != (row1 - row0) * own.row_bytes()) {
+  const TensorInfo& own = impl_->tensors[static_cast<size_t>(parts - impl_->parts.data())];
+  const size_t row_bytes = own.row_bytes();
+  if (row0 > row1 || row1 > own.rows() || out.size() != (row1 - row0) * row_bytes) {
     return fail(ErrorCode::kInternal, own.file + ": " + own.name,
                 fmt::format("rows {} to {} of {} into {} bytes, expected {} bytes a row", row0, row1,
-                            own.rows(), out.size(), own.row_bytes()));
+                            own.rows(), out.size(), row_bytes));
   }
-  auto read = impl_->files[place->file].read(*place->tensor, row0 * own.row_bytes(), out);
-  if (!read) {
-    Error error = read.error();
-    error.where += ": " + own.name;
-    return fail(std::move(error));
+  const size_t part_rows = own.rows() / parts->size();
+  for (size_t row = row0; row < row1;) {
+    const size_t part = row / std::max<size_t>(part_rows, 1);
+    const size_t first = row - part * part_rows;
+    const size_t n = std::min(row1 - row, part_rows - first);
+    const StoredPart& from = (*parts)[part];
+    auto read = impl_->files[from.file].read(*from.tensor, first * row_bytes,
+                                             out.subspan((row - row0) * row_bytes, n * row_bytes));
+    if (!read) {
+      Error error = read.error();
+      error.where += ": " + own.name;
+      return fail(std::move(error));
+    }
+    row += n;
   }
   return {};
 }
 
 std::span<const std::byte> Checkpoint::mapped(const TensorInfo& tensor) const {
-  const Impl::Place* place = impl_->place_of(*this, tensor);
-  return place == nullptr ? std::span<const std::byte>() : impl_->files[place->file].mapped(*place->tensor);
+  const std::vector<StoredPart>* parts = impl_->parts_of(*this, tensor);
+  if (parts == nullptr || parts->size() != 1) return {};
+  return impl_->files[parts->front().file].mapped(*parts->front().tensor);
 }
 
 }  // namespace gemma

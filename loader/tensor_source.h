@@ -1,5 +1,11 @@
 // A checkpoint as the engine sees it: named tensors whose rows can be read. Files are one source
 // (loader/checkpoint.h), random weights of a real shape another (engine/synthetic.h).
+//
+// A matrix that is stored quantized keeps the name it has when it is not ("layers.0.mlp.up_proj.weight"), its
+// logical shape, and says by `encoding` how its rows are stored. What goes with it are plain tensors:
+//   X.weight_scale             its scales, where the encoding has none inside: (rows, 1) or (rows, groups);
+//                              in general the matrix's name with "_scale" behind it
+//   X.input_activation_scale, X.output_activation_scale    static scales of the activations, one number each
 #pragma once
 
 #include <cstddef>
@@ -9,28 +15,26 @@
 #include <string_view>
 #include <vector>
 
+#include "loader/encoding.h"
 #include "loader/result.h"
 
 namespace gemma {
-
-// Element types of safetensors that a text checkpoint can hold.
-enum class Dtype : uint8_t { kBool, kU8, kI8, kI16, kU16, kF16, kBf16, kI32, kU32, kF32, kF64, kI64, kU64 };
-
-size_t dtype_bytes(Dtype dtype);
-std::string_view dtype_name(Dtype dtype);  // as safetensors spells it: "BF16"
 
 struct TensorInfo {
   std::string name;           // canonical: what is left after the prefix, e.g. "layers.0.mlp.up_proj.weight"
   std::string stored_name;    // as the file spells it
   std::string file;           // path of the file that holds it; empty for synthetic ones
-  std::vector<size_t> shape;  // outermost first; empty for a scalar
-  Dtype dtype = Dtype::kF32;
+  std::vector<size_t> shape;  // outermost first, as computed with; empty for a scalar
+  Dtype dtype = Dtype::kF32;  // of the stored elements
+  Encoding encoding = Encoding::kPlain;
+  std::string panels = {};   // of kPanels: what form, as kernels/pack.h spells it
+  uint64_t panel_bytes = 0;  // of kPanels
 
   size_t elements() const;  // product of shape; 1 for a scalar
   size_t columns() const { return shape.empty() ? 1 : shape.back(); }
   size_t rows() const { return columns() == 0 ? 0 : elements() / columns(); }  // all but the last dimension
-  size_t row_bytes() const { return columns() * dtype_bytes(dtype); }
-  size_t bytes() const { return elements() * dtype_bytes(dtype); }
+  size_t row_bytes() const { return encoded_row_bytes(encoding, dtype, columns()); }
+  size_t bytes() const { return encoding == Encoding::kPanels ? panel_bytes : rows() * row_bytes(); }
 };
 
 class TensorSource {
