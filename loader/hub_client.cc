@@ -82,6 +82,10 @@ HttpResult<void> HubClient::get(const HubRequest& request, const HubReceiver& re
       step.fields.push_back("Authorization: Bearer " + settings_.token);
     }
 
+    const auto refusal = [&](const HttpHead& head) {
+      return at_home ? hub_refusal(head, settings_, id_, request.file)
+                     : storage_refusal(head, id_, request.file, here.host);
+    };
     bool begun = false;
     size_t discarded = 0;
     const auto begin = [&](const HttpHead& head) -> HttpResult<void> {
@@ -106,7 +110,7 @@ HttpResult<void> HubClient::get(const HubRequest& request, const HubReceiver& re
         return failure(ErrorCode::kIo, what, "a redirect with a body that does not end");
       }
       // What a refusal says in its body is for browsers.
-      if (head.status / 100 != 2) return tl::unexpected(hub_refusal(head, settings_, id_, request.file));
+      if (head.status / 100 != 2) return tl::unexpected(refusal(head));
       return receiver.piece(piece);
     };
     HttpResult<HttpHead> head = connection_.get(step, body);
@@ -123,7 +127,7 @@ HttpResult<void> HubClient::get(const HubRequest& request, const HubReceiver& re
     }
     if (head->status / 100 == 2) return {};
     if (!is_redirect(head->status)) {
-      return tl::unexpected(hub_refusal(*head, settings_, id_, request.file));
+      return tl::unexpected(refusal(*head));
     }
     const std::optional<WebAddress> there = parse_web_address(head->location);
     if (!there) {

@@ -77,4 +77,14 @@ HttpFailure hub_refusal(const HttpHead& head, const HubSettings& settings, const
   return HttpFailure{std::move(error), passes(head.status), wanted_pause(head)};
 }
 
+HttpFailure storage_refusal(const HttpHead& head, const HubId& id, const std::string& file,
+                            const std::string& host) {
+  // The hub signs such an address for some minutes: with a new one, what was refused (403) may be given.
+  const bool temporary = passes(head.status) || head.status == 403;
+  return HttpFailure{Error{ErrorCode::kIo, id.id() + ": " + file,
+                           fmt::format("the storage {} answered {}", in_quotes(host), head.status),
+                           temporary ? "try again later; what has arrived is kept" : ""},
+                     temporary, wanted_pause(head)};
+}
+
 }  // namespace gemma

@@ -147,17 +147,21 @@ class LoopbackHub {
     std::map<std::string, std::string> instead;     // another content, always
     std::map<std::string, std::string> location;    // redirects there, always
     std::map<std::string, std::string> other_etag;  // X-Linked-Etag or ETag, always
-    std::map<std::string, std::string> error;       // "404 Not Found\r\nX-Error-Code: EntryNotFound", always
-    std::string listing;                            // what /api answers, always
-    std::string listing_error;                      // the same with a status
-    bool no_ranges = false;                         // answers a Range with everything
-    std::string wants_token;                        // 401 for everything without it
+    std::map<std::string, std::string> storage_error;  // "403 Forbidden", of the storage, always
+    std::map<std::string, std::string> error;  // "404 Not Found\r\nX-Error-Code: EntryNotFound", always
+    std::string listing;                       // what /api answers, always
+    std::string listing_error;                 // the same with a status
+    bool no_ranges = false;                    // answers a Range with everything
+    std::string wants_token;                   // 401 for everything without it
   };
 
   LoopbackHub()
       : storage_([this](const LoopbackRequest& request, const LoopbackServer::Send& send) {
           note(request, true);
-          answer_file(request, request.path.substr(1), send, storage_);
+          const std::string name = request.path.substr(1);
+          if (faults_.storage_error.contains(name))
+            return send_whole(send, faults_.storage_error[name], "no");
+          answer_file(request, name, send, storage_);
         }),
         hub_([this](const LoopbackRequest& request, const LoopbackServer::Send& send) {
           note(request, false);
