@@ -212,7 +212,7 @@ Options run_options(RunFlags& flags) {
                .default_text = "0",
                .help = "with --json, the likeliest tokens of every step"});
   options.epilogue(
-      "gemma-run pull ID fetches a model from the Hugging Face hub; see gemma-run pull --help.\n\n"
+      "gemma-run pull ID fetches a model from the hub: gemma-run pull --help.\n\n"
       "Examples:\n"
       "  gemma-run -p \"Tell me a story about a dragon.\"\n"
       "  gemma-run pull google/gemma-4-E2B-it\n"
