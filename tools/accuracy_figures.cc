@@ -102,6 +102,9 @@ std::vector<FigureComparison> compare_figures(const std::vector<Figure>& first,
     if (comparison.share) {
       // Equally many, as made here.
       comparison.outcomes = pair_outcomes(a_right, b_right).value_or(PairedOutcomes{});
+      const PairedDifference difference = paired_difference(comparison.outcomes);
+      comparison.low = difference.low;
+      comparison.high = difference.high;
       comparison.p = mcnemar_p(comparison.outcomes.first_only, comparison.outcomes.second_only);
     }
     out.push_back(std::move(comparison));

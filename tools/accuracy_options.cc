@@ -247,6 +247,7 @@ RunFlags run_flags(const AccuracyFlags& flags, const std::string& scheme) {
   run.top_k = flags.top_k;
   run.top_p = flags.top_p;
   run.greedy = !flags.temperature;
+  if (flags.temperature) run.do_sample = true;  // whatever the model's file says
   run.seed = flags.seed;
   return run;
 }

@@ -180,7 +180,10 @@ nlohmann::ordered_json accuracy_json(const AccuracyFlags& flags, const Questions
     Json comparisons = Json::object();
     for (const FigureComparison& one :
          compare_figures(figures(questions, report.variants[0]), figures(questions, report.variants[1]))) {
-      Json entry = {{"difference", one.difference}, {"low", one.low}, {"high", one.high}};
+      Json entry = {{"difference", one.difference},
+                    {"low", one.low},
+                    {"high", one.high},
+                    {"interval", one.share ? "agresti-min-95" : "normal-95"}};
       if (one.share) {
         entry["both_right"] = one.outcomes.both;
         entry["only_first_right"] = one.outcomes.first_only;

@@ -30,7 +30,9 @@ std::vector<Figure> figures(const Questions& questions, const VariantResult& var
 // One figure of two variants on the same questions.
 struct FigureComparison {
   std::string name, label;
-  double difference = 0, low = 0, high = 0;  // second - first; mean of the paired differences +- 1.96 errors
+  // second - first: mean of the paired differences. At 95 %: paired_difference() for a share, else +- 1.96
+  // standard errors.
+  double difference = 0, low = 0, high = 0;
   bool share = false;
   PairedOutcomes outcomes;  // of a share: right is above 1/2
   double p = 1;             // of a share: McNemar's exact test

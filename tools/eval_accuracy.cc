@@ -94,8 +94,12 @@ Result<AccuracyReport> measure_accuracy(const AccuracyFlags& flags, const Questi
   ProgressBar bar;
   for (size_t v = 0; v < prepared.size(); ++v) {
     Running running(questions);
+    ProgressBar loading;
+    const Progress show_loading = [&](uint64_t done, uint64_t whole) {
+      done < whole ? loading.show(done, whole, "loading") : loading.clear();
+    };
     Result<VariantResult> result =
-        run_variant(flags, std::move(prepared[v]), questions, {},
+        run_variant(flags, std::move(prepared[v]), questions, show_loading,
                     [&](size_t index, const ItemResult& item) -> Result<void> {
                       Result<void> written = items->write(item_json(questions, v, index, item));
                       if (!written) return written;
