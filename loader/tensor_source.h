@@ -56,6 +56,10 @@ class TensorSource {
   // The tensor's bytes if they lie in a memory map that lives as long as this source, else empty.
   // Alignment is whatever the file gives.
   virtual std::span<const std::byte> mapped(const TensorInfo& tensor) const = 0;
+
+  // Says that these rows will not be read again soon, so that a file being read once does not push everything
+  // else out of the page cache. Advice: it cannot fail, and a source may ignore it.
+  virtual void drop_rows(const TensorInfo& /*tensor*/, size_t /*row0*/, size_t /*row1*/) const {}
 };
 
 }  // namespace gemma
