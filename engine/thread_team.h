@@ -34,8 +34,8 @@ class ThreadTeam {
     run(task);
   }
 
-  // Calls body(index, thread) once for every index of [0, n), each thread taking the next one when it has done
-  // its last: for items of unequal cost, and for rows of a file, which are so read from front to back.
+  // Calls body(index, thread) once for every index of [0, n), each thread taking the next one when it has
+  // done its last: for items of unequal cost, and for rows of a file, which are so read from front to back.
   template <typename Body>
   void for_each(size_t n, const Body& body) const {
     std::atomic<size_t> next{0};
