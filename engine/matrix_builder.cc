@@ -204,7 +204,7 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   const std::span<const std::byte> mapped = source_.mapped(tensor);
   if (mapped.empty()) return Matrix();
   MatrixView view;
-  view.format = target_format(scheme, tensor.dtype);
+  view.format = target_format(scheme, stored.float_type());
   if (const MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
     if (scheme.fake || !keeps_levels(scheme, stored) || panels->format != view.format) return Matrix();
     return Matrix(*panels, input_format(scheme), nullptr);

@@ -12,6 +12,7 @@
 #include "engine/synthetic_tokenizer.h"
 #include "loader/checkpoint.h"
 #include "loader/hub.h"
+#include "loader/tokenizer_compiled.h"
 
 namespace gemma {
 namespace {
@@ -76,9 +77,12 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
     Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(*folder);
     if (!checkpoint) return fail(std::move(checkpoint.error()));
     model->source_ = std::move(*checkpoint);
-    const std::string tokenizer_path = *folder + "/tokenizer.json";
+    std::string tokenizer_path = *folder + "/" + kCompiledTokenizerFile;
+    const bool compiled = std::filesystem::exists(tokenizer_path);
+    if (!compiled) tokenizer_path = *folder + "/tokenizer.json";
     if (options.tokenizer && std::filesystem::exists(tokenizer_path)) {
-      Result<Tokenizer> tokenizer = Tokenizer::read(tokenizer_path);
+      Result<Tokenizer> tokenizer =
+          compiled ? Tokenizer::read_compiled(tokenizer_path) : Tokenizer::read(tokenizer_path);
       if (!tokenizer) return fail(std::move(tokenizer.error()));
       model->tokenizer_ = std::move(*tokenizer);
       if (model->tokenizer_->vocab_size() > model->config_.vocab_size) {
@@ -106,36 +110,40 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
   return model;
 }
 
-Result<void> Model::choose_scheme(const std::string& asked) {
+Result<std::string> Model::fitting_scheme(std::string& reason) const {
+  if (!source_->declared_scheme().empty()) {
+    reason = "the folder was packed for it";
+    return std::string(source_->declared_scheme());
+  }
   const std::span<const TensorInfo> tensors = source_->tensors();
-  const bool quantized = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
-    return tensor.encoding != Encoding::kPlain;
-  });
+  if (std::any_of(tensors.begin(), tensors.end(),
+                  [](const TensorInfo& tensor) { return tensor.encoding != Encoding::kPlain; })) {
+    reason = "the checkpoint is stored quantized";
+    return std::string("stored");
+  }
+  Result<GridSurvey> survey = survey_grid(config_, *source_);
+  if (!survey) return fail(std::move(survey.error()));
+  if (survey->all()) {
+    reason = "every matrix lies on a trained 4-bit grid";
+    return std::string("int4");
+  }
+  if (survey->layers()) {
+    reason = fmt::format("{} of {} matrices lie on a trained 4-bit grid, all of the layers among them",
+                         survey->on_grid, survey->matrices);
+    return trained_scheme(*survey, config_.tied);
+  }
+  reason = survey->on_grid == 0 ? "the matrices lie on no 4-bit grid"
+                                : fmt::format("only {} of {} matrices lie on a trained 4-bit grid",
+                                              survey->on_grid, survey->matrices);
+  return std::string("bf16");
+}
+
+Result<void> Model::choose_scheme(const std::string& asked) {
   std::string word = asked;
-  if (asked.empty() && !source_->declared_scheme().empty()) {
-    word = source_->declared_scheme();
-    scheme_reason_ = "the folder was packed for it";
-  } else if (asked.empty() && quantized) {
-    word = "stored";
-    scheme_reason_ = "the checkpoint is stored quantized";
-  } else if (asked.empty()) {
-    Result<GridSurvey> survey = survey_grid(config_, *source_);
-    if (!survey) return fail(std::move(survey.error()));
-    if (survey->all()) {
-      word = "int4";
-      scheme_reason_ = "every matrix lies on a trained 4-bit grid";
-    } else if (survey->layers()) {
-      word = trained_scheme(*survey, config_.tied);
-      scheme_reason_ =
-          fmt::format("{} of {} matrices lie on a trained 4-bit grid, all of the layers among them",
-                      survey->on_grid, survey->matrices);
-    } else {
-      word = "bf16";
-      scheme_reason_ = survey->on_grid == 0
-                           ? "the matrices lie on no 4-bit grid"
-                           : fmt::format("only {} of {} matrices lie on a trained 4-bit grid",
-                                         survey->on_grid, survey->matrices);
-    }
+  if (asked.empty()) {
+    Result<std::string> fitting = fitting_scheme(scheme_reason_);
+    if (!fitting) return fail(std::move(fitting.error()));
+    word = std::move(*fitting);
   }
   Result<Scheme> scheme = parse_scheme(word);
   if (!scheme) return fail(std::move(scheme.error()));

@@ -80,6 +80,11 @@ struct KernelTable {
                               float* out, size_t out_stride);
   void (*matmul_int8_channel)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
                               float* out, size_t out_stride);
+  // int8 levels in groups of 16 or 32 (kernels/int8_group.h): sum over the groups of the weights, in order,
+  // of float(isum_g) * (w_scale[r, g] * x_scale[t, its 32 columns]), no fused multiply-add; acts.kind must be
+  // kInt8Group with group 32.
+  void (*matmul_int8_group)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                            float* out, size_t out_stride);
 };
 
 // The table of an instruction set that supported_isas() lists.
@@ -93,6 +98,7 @@ const KernelTable& default_kernel_table();
 void fill_float_portable(KernelTable& table);  // kernels/portable/
 void fill_quantize_portable(KernelTable& table);
 void fill_integer_portable(KernelTable& table);
+void fill_int8_group_portable(KernelTable& table);
 void fill_float_avx2(KernelTable& table);  // kernels/float_kernels.cc, Highway
 void fill_float_avx512(KernelTable& table);
 void fill_float_neon(KernelTable& table);

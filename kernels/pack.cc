@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "kernels/int8_group.h"
 #include "kernels/quantize.h"
 
 namespace gemma::kernels {
@@ -155,6 +156,10 @@ void unpack_levels(const MatrixView& w, size_t row, int8_t* out) {
     }
     return;
   }
+  if (w.format == WeightFormat::kInt8Group) {
+    for (size_t c = 0; c < w.cols; ++c) out[c] = int8_group_level(w, row, c);
+    return;
+  }
   for (size_t c = 0; c < w.cols; ++c) {
     const Place place = place_of(w.format, w.cols, row, c);
     const int byte = static_cast<int>(w.data[place.byte]);
@@ -174,6 +179,8 @@ float weight_scale(const MatrixView& w, size_t row, size_t col) {
     case WeightFormat::kInt4Channel:
     case WeightFormat::kInt8Channel:
       return w.scales[row];
+    case WeightFormat::kInt8Group:
+      return int8_group_scale(w, row, col);
     case WeightFormat::kLevels:
       return w.group == 0 ? w.scales[0] : w.scales[row * (w.cols / w.group) + col / w.group];
     default:
@@ -193,6 +200,14 @@ void dequantize_row(const MatrixView& w, size_t row, float* out) {
         uint16_t half;
         std::memcpy(&half, stored + 2 * c, sizeof(half));
         out[c] = w.format == WeightFormat::kBf16 ? from_bf16(half) : from_f16(half);
+      }
+      return;
+    case WeightFormat::kInt8Group:
+      for (size_t c = 0; c < w.cols; c += w.group) {
+        const float scale = int8_group_scale(w, row, c);
+        for (size_t i = c; i < c + w.group; ++i) {
+          out[i] = scale * static_cast<float>(int8_group_level(w, row, i));
+        }
       }
       return;
     default:
