@@ -54,4 +54,26 @@ Result<GridSurvey> survey_grid(const ModelConfig& config, const TensorSource& so
   return survey;
 }
 
+Result<bool> trained_on_grid(const TensorSource& source) {
+  std::vector<const TensorInfo*> matrices;
+  for (const TensorInfo& tensor : source.tensors()) {
+    const bool scales = tensor.name.ends_with("_scale"),
+               router = tensor.name.find("router") != tensor.name.npos;
+    if (!tensor.name.starts_with("layers.") || scales || router) continue;
+    if (tensor.shape.size() >= 2 && tensor.encoding == Encoding::kPlain) matrices.push_back(&tensor);
+  }
+  constexpr size_t kSampled = 16;
+  const size_t step = std::max<size_t>(1, matrices.size() / kSampled);
+  size_t sampled = 0, found = 0;
+  for (size_t i = step / 2; i < matrices.size(); i += step) {
+    Result<StoredTensor> stored = StoredTensor::open(source, *matrices[i]);
+    if (!stored) return fail(std::move(stored.error()));
+    Result<bool> grid = on_grid(*stored);
+    if (!grid) return fail(std::move(grid.error()));
+    ++sampled;
+    found += *grid;
+  }
+  return 2 * found > sampled;
+}
+
 }  // namespace gemma

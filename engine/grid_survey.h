@@ -24,12 +24,14 @@ struct GridSurvey {
   std::set<TensorClass> off_grid;  // classes with a matrix on no grid
 
   bool all() const { return matrices > 0 && on_grid == matrices; }
-  // More of them lie on a grid than not: what does not is a stray of a trained checkpoint.
-  bool mostly() const { return 2 * on_grid > matrices; }
   // Every matrix of the layers lies on a grid, whatever embeddings, tables and head do.
   bool layers() const;
 };
 
 Result<GridSurvey> survey_grid(const ModelConfig& config, const TensorSource& source);
+
+// Whether a checkpoint was trained for a grid: more than half of up to 16 of its layers' matrices lie on one.
+// What does not is then a stray.
+Result<bool> trained_on_grid(const TensorSource& source);
 
 }  // namespace gemma

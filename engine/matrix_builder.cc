@@ -155,6 +155,15 @@ Result<float> MatrixBuilder::tensor_absmax(const StoredTensor& tensor) const {
   return *std::max_element(largest.begin(), largest.end());
 }
 
+Result<OffGrid> MatrixBuilder::off_grid() {
+  if (!off_grid_) {
+    Result<bool> trained = trained_on_grid(source_);
+    if (!trained) return fail(std::move(trained.error()));
+    off_grid_ = *trained ? OffGrid::kLeastError : OffGrid::kTextbook;
+  }
+  return *off_grid_;
+}
+
 Result<WeightQuantizer> MatrixBuilder::quantizer(const StoredTensor& tensor, const ClassScheme& scheme,
                                                  size_t cols) {
   if (scheme.weight != WeightKind::kLevels) return WeightQuantizer();
@@ -177,7 +186,13 @@ Result<WeightQuantizer> MatrixBuilder::quantizer(const StoredTensor& tensor, con
       if (scheme.weight_bits == 4 && scheme.weight_group == kernels::kGroup) {
         Result<bool> grid = on_grid(tensor);
         if (!grid) return fail(std::move(grid.error()));
-        made = WeightQuantizer::q4_0(*grid, off_grid_);
+        OffGrid strays = OffGrid::kLeastError;
+        if (!*grid) {
+          Result<OffGrid> found = off_grid();
+          if (!found) return fail(std::move(found.error()));
+          strays = *found;
+        }
+        made = WeightQuantizer::q4_0(*grid, strays);
       } else {
         made = WeightQuantizer::per_group(scheme.weight_bits, scheme.weight_group);
       }

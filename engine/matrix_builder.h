@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,8 +47,9 @@ class MatrixBuilder {
   MatrixBuilder(const Scheme& scheme, const TensorSource& source, const ThreadTeam& team, uint64_t total,
                 const Progress& progress);
 
-  // What tensors without a grid get under 4 bits in groups of 32: the textbook, unless this says otherwise
-  // (docs/decisions/003-recovered-levels-are-exact.md). To be said before the first matrix.
+  // What tensors without a grid get under 4 bits in groups of 32, to be said before the first matrix. Unless
+  // said: the least error in a checkpoint that was trained on a grid, the textbook in any other
+  // (docs/decisions/003-recovered-levels-are-exact.md).
   void set_off_grid(OffGrid off_grid) { off_grid_ = off_grid; }
 
   // Rows [row0, row0 + rows) of a tensor as a matrix of their own.
@@ -75,6 +77,7 @@ class MatrixBuilder {
                         std::span<Matrix> matrices);
   Result<Matrix> mapped_matrix(const StoredTensor& stored, const ClassScheme& scheme, size_t row0,
                                size_t rows);
+  Result<OffGrid> off_grid();
   Result<float> tensor_absmax(const StoredTensor& tensor) const;
   void tell(bool always);
 
@@ -82,7 +85,7 @@ class MatrixBuilder {
   const TensorSource& source_;
   const ThreadTeam& team_;
   std::vector<RowPacker::Scratch> scratch_;  // of each thread
-  OffGrid off_grid_ = OffGrid::kTextbook;
+  std::optional<OffGrid> off_grid_;
   bool drop_behind_;  // the files are so large that they would push everything else out of the page cache
   std::atomic<uint64_t> done_{0};
   uint64_t told_ = 0;

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "engine/grid_survey.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
 
@@ -65,7 +64,6 @@ class Builder {
  private:
   Result<void> check_groups() const;
   Result<void> check_room() const;
-  bool quantizes_in_4_bit_groups() const;
   Result<Matrix> named_matrix(const std::string& name, TensorClass tensor_class);
   Result<void> layer(size_t index, LayerWeights& weights);
   Result<void> embedding_and_head(Weights& weights);
@@ -82,18 +80,6 @@ Result<Matrix> Builder::named_matrix(const std::string& name, TensorClass tensor
   const TensorInfo* tensor = source_.find(name);
   if (tensor == nullptr) return fail(ErrorCode::kMismatch, name, "the tensor is not in the checkpoint");
   return matrices_.matrix(*tensor, tensor_class, 0, tensor->rows());
-}
-
-bool Builder::quantizes_in_4_bit_groups() const {
-  for (const PlannedTensor& planned : plan_tensors(config_)) {
-    if (planned.tensor_class == TensorClass::kFloat) continue;
-    const ClassScheme scheme = scheme_.of(planned.tensor_class);
-    if (scheme.weight == WeightKind::kLevels && scheme.granularity == Granularity::kGroup &&
-        scheme.weight_bits == 4 && scheme.weight_group == kernels::kGroup) {
-      return true;
-    }
-  }
-  return false;
 }
 
 // Groups must divide the columns; all tensors where they do not are told at once.
@@ -281,12 +267,6 @@ Result<void> Builder::layer(size_t index, LayerWeights& w) {
 Result<std::unique_ptr<Weights>> Builder::build() {
   for (const Result<void>& checked : {check_groups(), check_room()}) {
     if (!checked) return fail(checked.error());
-  }
-  // Strays of a trained checkpoint get the least error; what was never trained for a grid gets the textbook.
-  if (quantizes_in_4_bit_groups()) {
-    Result<GridSurvey> survey = survey_grid(config_, source_);
-    if (!survey) return fail(std::move(survey.error()));
-    if (survey->mostly()) matrices_.set_off_grid(OffGrid::kLeastError);
   }
   auto weights = std::make_unique<Weights>();
   Result<void> done = embedding_and_head(*weights);

@@ -1,4 +1,5 @@
-// Matrices from a source: trained grids found and kept, strays counted, experts stacked, threads without a say.
+// Matrices from a source: trained grids found and kept, strays counted, experts stacked, threads without a
+// say.
 #include <cmath>
 #include <random>
 
@@ -25,7 +26,8 @@ OnGrid on_grid_values(size_t rows, size_t cols, unsigned seed) {
     made.levels.push_back(static_cast<int8_t>(level));
   }
   for (size_t g = 0; g < rows * cols / 32; ++g) {
-    const float step = std::ldexp(1 + static_cast<float>(engine() % 65536) / 65536, -8 - static_cast<int>(g % 6));
+    const float step =
+        std::ldexp(1 + static_cast<float>(engine() % 65536) / 65536, -8 - static_cast<int>(g % 6));
     for (size_t i = g * 32; i < (g + 1) * 32; ++i) made.values.push_back(step * made.levels[i]);
   }
   return made;
@@ -100,7 +102,8 @@ TEST_CASE("strays in a tensor that has a grid are counted and get the least erro
   CHECK(std::equal(grid.levels.begin() + 8 * 64, grid.levels.end(), found.begin() + 8 * 64));
 }
 
-TEST_CASE("a tensor without a grid is quantized by the textbook, or with the least error where that is said") {
+TEST_CASE(
+    "a tensor without a grid is quantized by the textbook, or with the least error where that is said") {
   const std::vector<float> values = normal_values(40 * 64, 4);
   MemorySource source;
   source.add("w", {40, 64}, values);
@@ -124,12 +127,38 @@ TEST_CASE("a tensor without a grid is quantized by the textbook, or with the lea
   }
 }
 
+TEST_CASE("a tensor off the grid of a trained checkpoint gets the least error, in any other the textbook") {
+  const std::vector<float> values = normal_values(40 * 64, 14);
+  for (size_t trained : {size_t{1}, size_t{3}}) {
+    MemorySource source;
+    source.add("embed_tokens.weight", {40, 64}, values);
+    for (size_t i = 0; i < 4; ++i) {
+      source.add("layers.0.w" + std::to_string(i), {40, 64},
+                 i < trained ? on_grid_values(40, 64, 15).values : values);
+    }
+    source.add("layers.0.router.proj.weight", {40, 64}, values);
+    Bench bench(source, "int4");
+    const TensorInfo& tensor = *source.find("embed_tokens.weight");
+    const Result<Matrix> matrix = bench.builder.matrix(tensor, TensorClass::kEmbed, 0, 40);
+    REQUIRE(matrix.has_value());
+    for (size_t g = 0; g < 80; ++g) {
+      float w[32];
+      for (size_t i = 0; i < 32; ++i) w[i] = kernels::from_bf16(kernels::to_bf16(values[g * 32 + i]));
+      int8_t levels[32];
+      const uint16_t scale =
+          trained == 3 ? kernels::q4_0_least_error(w, levels) : kernels::q4_0_textbook(w, levels);
+      REQUIRE(kernels::weight_scale(matrix->view(), g / 2, g % 2 * 32) == kernels::from_f16(scale));
+    }
+  }
+}
+
 TEST_CASE("stacked experts equal matrices built one by one, in every form") {
   const size_t experts = 5, rows = 24, cols = 64;
   MemorySource source;
   source.add("w", {experts, rows, cols}, normal_values(experts * rows * cols, 5));
   const TensorInfo& tensor = *source.find("w");
-  for (const char* word : {"int4", "int8", "int4-channel", "w3g32", "w2t", "w8c", "fake:w4g32", "f32", "bf16"}) {
+  for (const char* word :
+       {"int4", "int8", "int4-channel", "w3g32", "w2t", "w8c", "fake:w4g32", "f32", "bf16"}) {
     CAPTURE(word);
     Bench bench(source, word);
     const Result<std::vector<Matrix>> all = bench.builder.matrices(tensor, TensorClass::kExperts, experts);
