@@ -94,8 +94,12 @@ Result<void> Builder::check_room() const {
       bytes += tensor->elements() * sizeof(float);
       continue;
     }
-    const ClassScheme scheme = scheme_.of(planned.tensor_class);
+    Result<StoredTensor> stored = StoredTensor::open(source_, *tensor);
+    if (!stored) return fail(std::move(stored.error()));
+    const ClassScheme scheme = resolve(scheme_.of(planned.tensor_class), *stored);
     const WeightFormat format = target_format(scheme, tensor->dtype);
+    if (tensor->encoding == Encoding::kPanels && keeps_levels(scheme, *stored) && !scheme.fake)
+      continue;  // mapped
     if (scheme.weight != WeightKind::kLevels) {
       const bool stays = format == float_format(tensor->dtype) && !source_.mapped(*tensor).empty();
       bytes += stays ? 0 : tensor->elements() * float_bytes(format);
@@ -109,7 +113,7 @@ Result<void> Builder::check_room() const {
 }
 
 Result<bool> Builder::same_values(const TensorInfo& a, const TensorInfo& b) const {
-  if (a.dtype != b.dtype || a.shape != b.shape) return false;
+  if (a.dtype != b.dtype || a.shape != b.shape || a.encoding != b.encoding) return false;
   std::atomic<bool> same{true};
   Result<void> read =
       matrices_.over_rows(a.rows(), a.columns(), [&](size_t row0, size_t rows) -> Result<void> {
@@ -164,13 +168,20 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
 
 Result<void> Builder::per_layer_embeddings(Weights& weights) {
   const TensorInfo* table = source_.find("embed_tokens_per_layer.weight");
-  Result<WeightQuantizer> quantizer =
-      matrices_.quantizer(*table, scheme_.of(TensorClass::kPle), config_.ple_width);
-  if (!quantizer) return fail(std::move(quantizer.error()));
-  TensorReport& told = matrices_.report(*table, TensorClass::kPle, *quantizer);
+  Result<StoredTensor> stored = StoredTensor::open(source_, *table);
+  if (!stored) return fail(std::move(stored.error()));
+  ClassScheme scheme = resolve(scheme_.of(TensorClass::kPle), *stored);
+  // A row of the table is as many "channels" as there are layers.
+  TensorReport& told = matrices_.report(*table, TensorClass::kPle, scheme);
   told.elements = table->elements();
-  told.mapped_bytes = 0;
-  weights.ple_table = PleTable(&source_, table, *quantizer);
+  told.kept = keeps_levels(scheme, *stored) ||
+              (scheme.granularity == Granularity::kChannel && stored->in_levels() &&
+               stored->bits() == scheme.weight_bits && stored->group() == config_.ple_width);
+  Result<WeightQuantizer> quantizer = WeightQuantizer();
+  if (!told.kept) quantizer = matrices_.quantizer(*stored, scheme, config_.ple_width);
+  if (!quantizer) return fail(std::move(quantizer.error()));
+  told.on_grid = quantizer->on_grid();
+  weights.ple_table = PleTable(std::move(*stored), *quantizer);
   Result<Matrix> projection = named_matrix("per_layer_model_projection.weight", TensorClass::kPleModel);
   if (!projection) return fail(std::move(projection.error()));
   weights.ple_model_projection = std::move(*projection);
@@ -277,11 +288,9 @@ void Embedding::row(size_t id, float* out) const {
 }
 
 Result<void> PleTable::row(size_t id, std::span<float> out) const {
-  std::vector<std::byte> raw;
-  std::vector<float> values;
-  Result<void> read = read_rows_as_float(*source_, *tensor_, id, 1, raw, values);
+  StoredTensor::Scratch scratch;
+  Result<void> read = tensor_.floats(id, 1, scratch, out.data());
   if (!read) return read;
-  std::copy(values.begin(), values.end(), out.begin());
   std::vector<int8_t> levels;
   quantizer_.fake(out, levels);
   return {};

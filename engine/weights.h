@@ -57,14 +57,14 @@ class Embedding {
 class PleTable {
  public:
   PleTable() = default;
-  PleTable(const TensorSource* source, const TensorInfo* tensor, WeightQuantizer quantizer)
-      : source_(source), tensor_(tensor), quantizer_(std::move(quantizer)) {}
+  // `quantizer` quantizes nothing where the file's own levels are kept.
+  PleTable(StoredTensor tensor, WeightQuantizer quantizer)
+      : tensor_(std::move(tensor)), quantizer_(std::move(quantizer)) {}
   // All layers' slices of token `id`, (layers * ple_width) float32. kIo if the file cannot be read.
   Result<void> row(size_t id, std::span<float> out) const;
 
  private:
-  const TensorSource* source_ = nullptr;
-  const TensorInfo* tensor_ = nullptr;
+  StoredTensor tensor_;
   WeightQuantizer quantizer_;
 };
 

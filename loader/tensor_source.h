@@ -56,6 +56,9 @@ class TensorSource {
   // The tensor's bytes if they lie in a memory map that lives as long as this source, else empty.
   // Alignment is whatever the file gives.
   virtual std::span<const std::byte> mapped(const TensorInfo& tensor) const = 0;
+
+  // The scheme that the tensors were packed for (loader/packed_metadata.h); empty: none.
+  virtual std::string_view declared_scheme() const { return {}; }
 };
 
 }  // namespace gemma
