@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/int8_group.h"
 #include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
@@ -59,7 +60,9 @@ WeightFormat target_format(const ClassScheme& scheme, Dtype stored) {
   if (scheme.weight == WeightKind::kBf16) return WeightFormat::kBf16;
   if (scheme.fake) return WeightFormat::kF32;
   if (!scheme.integer) return WeightFormat::kLevels;
-  if (scheme.weight_bits == 8) return WeightFormat::kInt8Channel;
+  if (scheme.weight_bits == 8) {
+    return scheme.granularity == Granularity::kGroup ? WeightFormat::kInt8Group : WeightFormat::kInt8Channel;
+  }
   return scheme.granularity == Granularity::kGroup ? WeightFormat::kInt4Group32 : WeightFormat::kInt4Channel;
 }
 
@@ -75,12 +78,21 @@ ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored) {
   found.weight_bits = stored.bits() == 6 ? 8 : stored.bits();
   found.granularity = channel ? Granularity::kChannel : Granularity::kGroup;
   found.weight_group = channel ? 0 : stored.group();
-  const bool four = stored.bits() == 4 && stored.group() == kernels::kGroup;
-  if (!four && !(channel && (stored.bits() == 4 || stored.bits() == 8))) return found;
+  // Integer kernels there are: 4 bits in groups of 32, 8 (or 6) bits in groups of 16 or 32, either per
+  // channel.
+  const bool groups =
+      stored.info().columns() % kernels::kGroup == 0 &&
+      (stored.group() == kernels::kGroup || (stored.group() == 16 && found.weight_bits == 8)) &&
+      (found.weight_bits == 4 || found.weight_bits == 8);
+  if (!groups && !(channel && (stored.bits() == 4 || stored.bits() == 8))) return found;
   found.integer = true;
-  found.activation = four ? ActivationLevels::kGroup : ActivationLevels::kToken;
+  found.activation = groups ? ActivationLevels::kGroup : ActivationLevels::kToken;
   found.activation_bits = 8;
-  found.activation_group = four ? kernels::kGroup : 0;
+  found.activation_group = groups ? kernels::kGroup : 0;
+  if (groups) {
+    found.granularity = Granularity::kGroup;  // a row of one group is a group
+    found.weight_group = stored.group();
+  }
   return found;
 }
 
@@ -220,20 +232,25 @@ Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tenso
   view.rows = rows;
   view.cols = cols;
   const bool floats = scheme.weight != WeightKind::kLevels;
-  view.bits = static_cast<uint8_t>(view.format == WeightFormat::kF32 ? 32 : floats ? 16 : scheme.weight_bits);
+  const bool six = keeps && stored.bits() == 6 && view.format == WeightFormat::kInt8Group;
+  view.bits = static_cast<uint8_t>(view.format == WeightFormat::kF32 ? 32
+                                   : floats                          ? 16
+                                   : six                             ? 6
+                                                                     : scheme.weight_bits);
   Result<WeightQuantizer> quantizer = keeps ? WeightQuantizer::per_group(scheme.weight_bits, stored.group())
                                             : this->quantizer(stored, scheme, cols);
   if (!quantizer) return fail(std::move(quantizer.error()));
   told.on_grid = quantizer->on_grid();
 
   const bool unquantized = floats || scheme.fake;
-  const size_t bytes = unquantized ? rows * cols * float_bytes(view.format)
-                                   : kernels::packed_bytes(view.format, view.bits, rows, cols);
-  Result<Buffer> data = Buffer::allocate(bytes, tensor.name);
-  if (!data) return fail(std::move(data.error()));
   const size_t groups = floats ? 0 : quantizer->groups_per_row(cols);
   view.group = quantizer->is_per_tensor() ? 0 : groups == 0 ? 0 : cols / groups;
-  const bool scales_inside = view.format == WeightFormat::kInt4Group32;
+  const size_t bytes = unquantized ? rows * cols * float_bytes(view.format)
+                                   : kernels::packed_bytes(view.format, view.bits, rows, cols, view.group);
+  Result<Buffer> data = Buffer::allocate(bytes, tensor.name);
+  if (!data) return fail(std::move(data.error()));
+  const bool scales_inside =
+      view.format == WeightFormat::kInt4Group32 || view.format == WeightFormat::kInt8Group;
   const size_t padded = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
   const size_t scale_count = unquantized || scales_inside ? 0
                              : quantizer->is_per_tensor() ? 1
@@ -273,6 +290,10 @@ Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tenso
       float* to = reinterpret_cast<float*>(out) + first * cols;
       const size_t group = cols / groups;
       for (size_t i = 0; i < n * cols; ++i) to[i] = row_scales[i / group] * static_cast<float>(levels[i]);
+      return {};
+    }
+    if (view.format == WeightFormat::kInt8Group) {
+      kernels::pack_int8_group_rows(cols, view.group, first, n, levels.data(), row_scales.data(), out);
       return {};
     }
     std::vector<uint16_t> halves;

@@ -106,7 +106,8 @@ Result<void> Builder::check_room() const {
     } else if (scheme.fake) {
       bytes += tensor->elements() * sizeof(float);
     } else {
-      bytes += kernels::packed_bytes(format, scheme.weight_bits, tensor->rows(), tensor->columns());
+      bytes += kernels::packed_bytes(format, scheme.weight_bits, tensor->rows(), tensor->columns(),
+                                     scheme.weight_group);
     }
   }
   return check_memory(bytes, "weights as " + to_string(scheme_));
@@ -150,16 +151,13 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
   }
   weights.embedding = Embedding(weights.embed_matrix.get());
   weights.head = Head(one ? weights.embed_matrix.get() : weights.head_matrix.get());
+  // Rounded to the type the model computes in: config's, unless the embedding itself is stored wider.
+  const bool wide = embed->encoding == Encoding::kPlain && embed->dtype == Dtype::kF32;
   const auto rounded_root = [&](size_t width) {
     const float root = static_cast<float>(std::sqrt(static_cast<double>(width)));
-    switch (embed->dtype) {
-      case Dtype::kBf16:
-        return kernels::from_bf16(kernels::to_bf16(root));
-      case Dtype::kF16:
-        return kernels::from_f16(kernels::to_f16(root));
-      default:
-        return root;
-    }
+    if (wide || config_.dtype == "float32") return root;
+    return config_.dtype == "float16" ? kernels::from_f16(kernels::to_f16(root))
+                                      : kernels::from_bf16(kernels::to_bf16(root));
   };
   weights.embedding_scale = rounded_root(config_.hidden_size);
   weights.ple_scale = rounded_root(config_.ple_width);

@@ -72,6 +72,20 @@ Result<Tokenizer> Tokenizer::build(const TokenizerParts& parts, const std::strin
   return from_lists(std::move(lists), where);
 }
 
+TokenizerParts Tokenizer::parts() const {
+  TokenizerParts parts;
+  const auto text = [&](int32_t id) { return std::string(core_->vocabulary.piece(id)); };
+  for (size_t id = 0; id < vocab_size(); ++id) parts.pieces.push_back(text(static_cast<int32_t>(id)));
+  for (const BpePairs::Merge& merge : core_->bpe.pairs().sorted()) {
+    parts.merges.emplace_back(text(merge.left), text(merge.right));
+  }
+  for (const AddedToken& token : core_->added.tokens()) {
+    parts.added.push_back({token.id, token.content, token.special});
+  }
+  parts.add_bos = core_->add_bos;
+  return parts;
+}
+
 // Added tokens are found in all of the text first, special ones too: a special token that stays text still
 // hides the shorter tokens inside it, as in the reference. What lies between is one BPE word each.
 std::vector<int32_t> Tokenizer::encode(std::string_view text, SpecialTokens special) const {

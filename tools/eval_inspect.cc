@@ -261,7 +261,7 @@ Result<Inspection> inspect(const Model& model) {
   }
   found.chat_template = to_string(ChatTemplate::kNone);
   if (!found.folder.empty()) {
-    Result<TemplateFile> chat = read_template(found.folder);
+    Result<TemplateFile> chat = model.chat_template();
     if (!chat) return fail(std::move(chat.error()));
     found.chat_template = to_string(detect_template(chat->text));
     found.card = read_model_card(found.folder + "/README.md");
