@@ -191,7 +191,7 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   const std::span<const std::byte> mapped = source_.mapped(tensor);
   if (mapped.empty()) return Matrix();
   MatrixView view;
-  view.format = target_format(scheme, tensor.dtype);
+  view.format = target_format(scheme, stored.float_type());
   if (const MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
     if (scheme.fake || !keeps_levels(scheme, stored) || panels->format != view.format) return Matrix();
     return Matrix(*panels, input_format(scheme), {}, {});
@@ -228,7 +228,7 @@ Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tenso
   }
 
   MatrixView view;
-  view.format = target_format(scheme, tensor.dtype);
+  view.format = target_format(scheme, stored.float_type());
   view.rows = rows;
   view.cols = cols;
   const bool floats = scheme.weight != WeightKind::kLevels;

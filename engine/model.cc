@@ -13,6 +13,7 @@
 #include "loader/gguf_config.h"
 #include "loader/gguf_tokenizer.h"
 #include "loader/hub.h"
+#include "loader/tokenizer_compiled.h"
 
 namespace gemma {
 namespace {
@@ -104,9 +105,11 @@ Result<void> Model::open_folder(bool tokenizer) {
   Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(folder_);
   if (!checkpoint) return fail(std::move(checkpoint.error()));
   source_ = std::move(*checkpoint);
-  const std::string path = folder_ + "/tokenizer.json";
+  std::string path = folder_ + "/" + kCompiledTokenizerFile;
+  const bool compiled = std::filesystem::exists(path);
+  if (!compiled) path = folder_ + "/tokenizer.json";
   if (!tokenizer || !std::filesystem::exists(path)) return {};
-  return take_tokenizer(Tokenizer::read(path), path);
+  return take_tokenizer(compiled ? Tokenizer::read_compiled(path) : Tokenizer::read(path), path);
 }
 
 // One .gguf file that holds all of it.
@@ -145,24 +148,29 @@ Result<TemplateFile> Model::chat_template() const {
   return folder_.empty() ? Result<TemplateFile>(TemplateFile()) : read_template(folder_);
 }
 
-Result<void> Model::choose_scheme(const std::string& asked) {
+Result<std::string> Model::fitting_scheme(std::string& reason) const {
+  if (!source_->declared_scheme().empty()) {
+    reason = "the folder was packed for it";
+    return std::string(source_->declared_scheme());
+  }
   const std::span<const TensorInfo> tensors = source_->tensors();
-  const bool quantized = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
-    return tensor.encoding != Encoding::kPlain;
-  });
+  if (std::any_of(tensors.begin(), tensors.end(),
+                  [](const TensorInfo& tensor) { return tensor.encoding != Encoding::kPlain; })) {
+    reason = "the checkpoint is stored quantized";
+    return std::string("stored");
+  }
+  Result<bool> grid = quantization_aware(config_, *source_);
+  if (!grid) return fail(std::move(grid.error()));
+  reason = *grid ? "every matrix lies on a trained 4-bit grid" : "the matrices lie on no 4-bit grid";
+  return std::string(*grid ? "int4" : "bf16");
+}
+
+Result<void> Model::choose_scheme(const std::string& asked) {
   std::string word = asked;
-  if (asked.empty() && !source_->declared_scheme().empty()) {
-    word = source_->declared_scheme();
-    scheme_reason_ = "the folder was packed for it";
-  } else if (asked.empty() && quantized) {
-    word = "stored";
-    scheme_reason_ = "the checkpoint is stored quantized";
-  } else if (asked.empty()) {
-    Result<bool> grid = quantization_aware(config_, *source_);
-    if (!grid) return fail(std::move(grid.error()));
-    word = *grid ? "int4" : "bf16";
-    scheme_reason_ =
-        *grid ? "every matrix lies on a trained 4-bit grid" : "the matrices lie on no 4-bit grid";
+  if (asked.empty()) {
+    Result<std::string> fitting = fitting_scheme(scheme_reason_);
+    if (!fitting) return fail(std::move(fitting.error()));
+    word = std::move(*fitting);
   }
   Result<Scheme> scheme = parse_scheme(word);
   if (!scheme) return fail(std::move(scheme.error()));

@@ -27,6 +27,9 @@ std::string panels_name(const kernels::MatrixView& view);
 // is the group of "channel".
 std::optional<kernels::MatrixView> parse_panels(std::string_view name, size_t columns);
 
+// Bytes that panels take in a file: whole lines of 64, so that what follows begins on one.
+size_t panel_file_bytes(size_t bytes);
+
 // Floats of the scale tensor of one block; 0 if the scales lie inside.
 size_t panel_scale_count(const kernels::MatrixView& view);
 

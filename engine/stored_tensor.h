@@ -36,6 +36,9 @@ class StoredTensor {
   int bits() const { return bits_; }
   size_t group() const { return group_; }
 
+  // The float type that holds its values: its own, or F32 for levels times scales.
+  Dtype float_type() const { return in_levels() ? Dtype::kF32 : info_->dtype; }
+
   // Rows [row0, row0 + rows) as levels (rows, columns) and scales (rows, columns / group). Only if
   // in_levels(). kInvalidFile naming the row of a scale that is no finite number >= 0 (GGUF's blocks may be
   // negative).

@@ -93,6 +93,10 @@ struct Weights {
   std::vector<TensorReport> reports;
 };
 
+// Whether the head is a matrix of its own. A tied head that an exporter wrote out all the same is not, if it
+// repeats the embedding byte for byte.
+Result<bool> head_is_apart(const ModelConfig& config, const TensorSource& source, const ThreadTeam& team);
+
 // Builds everything from `source`, which must outlive the result and fit `config` (check_tensors). kUsage if
 // a scheme cannot be applied (a group that does not divide the columns: all such tensors are listed),
 // kResource if memory is short (checked before allocating).

@@ -39,8 +39,8 @@ class BpePairs {
     return true;
   }
 
-  // All merges, best rank first.
-  std::vector<Merge> sorted() const {
+  // All merges, best first.
+  std::vector<Merge> by_rank() const {
     std::vector<Merge> merges;
     for (const Merge& slot : slots_) {
       if (slot.rank != kNoRank) merges.push_back(slot);

@@ -45,6 +45,14 @@ std::optional<std::vector<size_t>> parse_shape(std::string_view text) {
   return std::nullopt;
 }
 
+// The types that a matrix can have had.
+std::optional<Dtype> parse_dtype(std::string_view text) {
+  for (Dtype dtype : {Dtype::kBf16, Dtype::kF16, Dtype::kF32, Dtype::kU8, Dtype::kI8, Dtype::kI32}) {
+    if (dtype_name(dtype) == text) return dtype;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void describe_packed(const TensorInfo& tensor, Metadata& metadata) {
@@ -53,7 +61,8 @@ void describe_packed(const TensorInfo& tensor, Metadata& metadata) {
   for (const RowForm& row : kRowForms) {
     if (row.encoding == tensor.encoding) form = std::string(kRows) + std::string(row.name);
   }
-  metadata[std::string(kTensorKey) + tensor.name] = fmt::format("{} {}", form, fmt::join(tensor.shape, "x"));
+  metadata[std::string(kTensorKey) + tensor.name] =
+      fmt::format("{} {} {}", form, fmt::join(tensor.shape, "x"), dtype_name(tensor.dtype));
 }
 
 Result<void> apply_packed(const Metadata& metadata, TensorInfo& tensor) {
@@ -61,13 +70,17 @@ Result<void> apply_packed(const Metadata& metadata, TensorInfo& tensor) {
   if (entry == metadata.end()) return {};
   const std::string_view text = entry->second;
   const std::string where = tensor.file + ": " + in_quotes(tensor.stored_name);
-  const size_t space = text.find(' ');
-  const auto shape = space == text.npos ? std::nullopt : parse_shape(text.substr(space + 1));
-  if (!shape || tensor.dtype != Dtype::kU8 || tensor.shape.size() != 1) {
+  const size_t space = std::min(text.find(' '), text.size());
+  const size_t second = std::max(space + 1, std::min(text.rfind(' '), text.size()));
+  const auto shape =
+      second >= text.size() ? std::nullopt : parse_shape(text.substr(space + 1, second - space - 1));
+  const auto dtype = second >= text.size() ? std::nullopt : parse_dtype(text.substr(second + 1));
+  if (!shape || !dtype || tensor.dtype != Dtype::kU8 || tensor.shape.size() != 1) {
     return fail(ErrorCode::kInvalidFile, where,
-                "expected bytes described as a form and a shape, found " + in_quotes(text), kAgain);
+                "expected bytes described as form, shape and type, found " + in_quotes(text), kAgain);
   }
   const size_t stored_bytes = tensor.shape[0];
+  tensor.dtype = *dtype;
   std::string_view form = text.substr(0, space);
   if (!form.starts_with(kRows)) {
     tensor.encoding = Encoding::kPanels;

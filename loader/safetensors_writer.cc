@@ -81,6 +81,7 @@ SafetensorsWriter::SafetensorsWriter(SafetensorsWriter&& other) noexcept
       descriptor_(std::exchange(other.descriptor_, -1)),
       tensors_(std::move(other.tensors_)),
       next_(other.next_),
+      data_start_(other.data_start_),
       in_tensor_(other.in_tensor_),
       unsaved_(other.unsaved_) {}
 
@@ -94,6 +95,7 @@ Result<SafetensorsWriter> SafetensorsWriter::open(const std::string& path, std::
   if (descriptor < 0) return system_failure(path, "cannot open for writing");
   SafetensorsWriter writer(path, descriptor, std::move(tensors));
   const std::string header = make_header(writer.tensors_, metadata);
+  writer.data_start_ = header.size();
   Result<bool> resumed = writer.resume(header);
   if (!resumed) return fail(std::move(resumed.error()));
   if (!*resumed) {
@@ -139,6 +141,19 @@ Result<bool> SafetensorsWriter::resume(const std::string& header) {
     return system_failure(path_, "cannot resume");
   }
   return true;
+}
+
+Result<void> SafetensorsWriter::rewind(size_t index) {
+  if (index > next_ || (index == next_ && in_tensor_ == 0)) return {};
+  uint64_t offset = data_start_;
+  for (size_t i = 0; i < index; ++i) offset += tensors_[i].bytes();
+  if (::ftruncate(descriptor_, static_cast<off_t>(offset)) != 0 ||
+      ::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) {
+    return system_failure(path_, "cannot rewind");
+  }
+  next_ = index;
+  in_tensor_ = 0;
+  return {};
 }
 
 void SafetensorsWriter::skip_empty() {

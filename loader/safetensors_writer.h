@@ -42,6 +42,9 @@ class SafetensorsWriter {
   // The first tensor that is not on disk yet.
   size_t next() const { return next_; }
 
+  // Forgets what is written from tensor `index` on, or nothing if next() is not beyond it. kIo.
+  Result<void> rewind(size_t index);
+
   // Adds bytes to tensor next(); when it has all of its own, next() moves on. kIo with the path if the disk
   // is full.
   Result<void> write(std::span<const std::byte> bytes);
@@ -67,6 +70,7 @@ class SafetensorsWriter {
   int descriptor_ = -1;
   std::vector<TensorToWrite> tensors_;
   size_t next_ = 0;
+  uint64_t data_start_ = 0;
   uint64_t in_tensor_ = 0;  // bytes of tensor next_ that are written
   uint64_t unsaved_ = 0;    // bytes since progress was last saved
 };

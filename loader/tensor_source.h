@@ -25,7 +25,7 @@ struct TensorInfo {
   std::string stored_name;    // as the file spells it
   std::string file;           // path of the file that holds it; empty for synthetic ones
   std::vector<size_t> shape;  // outermost first, as computed with; empty for a scalar
-  Dtype dtype = Dtype::kF32;  // of the stored elements
+  Dtype dtype = Dtype::kF32;  // of the stored elements; of packed ones, what they were made from
   Encoding encoding = Encoding::kPlain;
   std::string panels = {};   // of kPanels: what form, as kernels/pack.h spells it
   uint64_t panel_bytes = 0;  // of kPanels

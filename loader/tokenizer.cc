@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "loader/bpe_encoder.h"
+#include "loader/file.h"
 #include "loader/in_quotes.h"
+#include "loader/tokenizer_compiled.h"
 #include "loader/tokenizer_core.h"
 #include "loader/tokenizer_json.h"
 
@@ -76,7 +78,7 @@ TokenizerParts Tokenizer::parts() const {
   TokenizerParts parts;
   const auto text = [&](int32_t id) { return std::string(core_->vocabulary.piece(id)); };
   for (size_t id = 0; id < vocab_size(); ++id) parts.pieces.push_back(text(static_cast<int32_t>(id)));
-  for (const BpePairs::Merge& merge : core_->bpe.pairs().sorted()) {
+  for (const BpePairs::Merge& merge : core_->bpe.pairs().by_rank()) {
     parts.merges.emplace_back(text(merge.left), text(merge.right));
   }
   for (const AddedToken& token : core_->added.tokens()) {
@@ -84,6 +86,36 @@ TokenizerParts Tokenizer::parts() const {
   }
   parts.add_bos = core_->add_bos;
   return parts;
+}
+
+Result<Tokenizer> Tokenizer::parse_compiled(std::span<const std::byte> bytes, const std::string& where) {
+  Result<TokenizerLists> lists = parse_compiled_tokenizer(bytes, where);
+  if (!lists) return fail(lists.error());
+  for (const auto& [piece, id] : lists->pieces) {
+    if (!is_utf8(piece)) {
+      return fail(ErrorCode::kInvalidFile, where, fmt::format("the piece {} is not UTF-8", in_quotes(piece)));
+    }
+  }
+  Result<TokenizerCore> core = assemble_tokenizer(std::move(*lists), where);
+  if (!core) return fail(core.error());
+  return Tokenizer(std::move(*core));
+}
+
+Result<Tokenizer> Tokenizer::read_compiled(const std::string& path) {
+  Result<File> file = File::open(path);
+  if (!file) return fail(file.error());
+  // Copied rather than read in place: a file that shrinks must be an error.
+  if (file->bytes() > TokenizerJson::kMaxBytes) {
+    return fail(ErrorCode::kUnsupported, path,
+                fmt::format("expected at most {} bytes, found {}", TokenizerJson::kMaxBytes, file->bytes()));
+  }
+  std::vector<std::byte> bytes(file->bytes());
+  if (Result<void> read = file->read_at(0, bytes); !read) return fail(read.error());
+  return parse_compiled(bytes, path);
+}
+
+std::vector<std::byte> Tokenizer::compile() const {
+  return compile_tokenizer(*core_);
 }
 
 // Added tokens are found in all of the text first, special ones too: a special token that stays text still
