@@ -144,7 +144,10 @@ void Exporter::plan_matrix(Planned& planned, const StoredTensor& stored) {
   view.group = planned.scheme.granularity == Granularity::kTensor    ? 0
                : planned.scheme.granularity == Granularity::kChannel ? view.cols
                                                                      : planned.scheme.weight_group;
-  if (keeps_levels(planned.scheme, stored)) view.group = stored.group();
+  if (keeps_levels(planned.scheme, stored)) {
+    view.group = stored.group();
+    if (view.format == WeightFormat::kInt8Group) view.bits = static_cast<uint8_t>(stored.bits());
+  }
   planned.info.encoding = Encoding::kPanels;
   planned.info.panels = panels_name(view);
   planned.info.panel_bytes =
