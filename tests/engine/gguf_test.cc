@@ -3,6 +3,7 @@
 // bit.
 #include "engine/gguf_export.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -225,9 +226,18 @@ TEST_CASE("on-grid weights keep their levels and steps in a Q8_0 file too") {
   TemporaryFolder folder;
   write_gguf(config, as_bf16, GgufTensorType::kQ8_0, folder.path("a.gguf"));
   write_gguf(config, as_q4_0, GgufTensorType::kQ8_0, folder.path("b.gguf"));
-  const auto a = load(folder.path("a.gguf"), ""), b = load(folder.path("b.gguf"), "");
-  CHECK(to_string(a->scheme()) == "stored");
-  CHECK(same_bits(logits_of(*a, some_tokens()), logits_of(*b, some_tokens())));
+  CHECK(to_string(load(folder.path("a.gguf"), "")->scheme()) == "stored");
+  const auto a = GgufFile::open(folder.path("a.gguf")), b = GgufFile::open(folder.path("b.gguf"));
+  REQUIRE(a);
+  REQUIRE(b);
+  size_t compared = 0;
+  for (size_t i = 0; i < a->tensors().size(); ++i) {
+    if (a->tensors()[i].type != GgufTensorType::kQ8_0) continue;
+    CAPTURE(a->tensors()[i].name);
+    CHECK(std::ranges::equal(a->mapped(a->tensors()[i]), b->mapped(b->tensors()[i])));
+    ++compared;
+  }
+  CHECK(compared > 40);
 }
 
 TEST_CASE("an F16 GGUF of a checkpoint computes what the checkpoint does, and says the same of the model") {
