@@ -138,14 +138,10 @@ void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape,
   std::vector<float> out(tokens * shape.rows);
   size_t copy = 0;
   for ([[maybe_unused]] auto _ : state) {
-    const MatrixView w = {kernel.format,
-                          static_cast<uint8_t>(kernel.bits),
-                          shape.rows,
-                          shape.cols,
-                          data + copy * bytes,
-                          w_scales.data(),
-                          kernel.group,
-                          {w_scales.data(), zero_sums.data(), 0.5f}};
+    const MatrixView w = {kernel.format,       static_cast<uint8_t>(kernel.bits),
+                          shape.rows,          shape.cols,
+                          data + copy * bytes, w_scales.data(),
+                          kernel.group,        {w_scales.data(), zero_sums.data(), 0.5f}};
     (table.*kernel.entry)(w, acts, 0, shape.rows, out.data(), shape.rows);
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();
