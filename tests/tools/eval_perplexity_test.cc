@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "tests/tools/program.h"
 #include "tools/progress_bar.h"
 

@@ -137,18 +137,5 @@ TEST_CASE(
   CHECK(by_token < 0.85 * kRuns);
 }
 
-TEST_CASE("moments of means are those of the whole") {
-  Moments all;
-  double direct = 0;
-  Normal normal(1);
-  for (int i = 0; i < 100; ++i) {
-    const double sample = normal();
-    all.add(sample);
-    direct += sample;
-  }
-  CHECK(all.average() == direct / 100);
-  CHECK(all.mean == doctest::Approx(direct / 100).epsilon(1e-12));
-}
-
 }  // namespace
 }  // namespace gemma
