@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/evaluation/proportion.h"
 #include "engine/evaluation/window_scorer.h"
 #include "kernels/reductions.h"
 
@@ -257,7 +258,8 @@ PairResult summarize(const Comparison& comparison, size_t candidate) {
   }
 
   result.same_top = static_cast<double>(pair.same_top) / tokens;
-  result.same_top_interval = binomial_interval(pair.same_top, pair.loss.count);
+  const Proportion same = wilson_interval(pair.same_top, pair.loss.count);
+  result.same_top_interval = {same.low, same.high};
   result.right_to_wrong = pair.right_to_wrong;
   result.wrong_to_right = pair.wrong_to_right;
   result.wrong_to_wrong = pair.wrong_to_wrong;

@@ -56,14 +56,4 @@ double percentile(std::vector<float>& samples, double fraction) {
   return low + part * (static_cast<double>(*std::min_element(at + 1, samples.end())) - low);
 }
 
-std::array<double, 2> binomial_interval(uint64_t hits, uint64_t count) {
-  if (count == 0) return {0.0, 1.0};
-  constexpr double kZ = 1.959963984540054;  // the normal distribution holds 95 % within +- z
-  const double n = static_cast<double>(count);
-  const double p = static_cast<double>(hits) / n;
-  const double middle = (p + kZ * kZ / (2 * n)) / (1 + kZ * kZ / n);
-  const double half = kZ / (1 + kZ * kZ / n) * std::sqrt(p * (1 - p) / n + kZ * kZ / (4 * n * n));
-  return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
-}
-
 }  // namespace gemma

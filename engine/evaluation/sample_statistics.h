@@ -1,8 +1,7 @@
 // What a measurement over tokens needs of statistics: mean and spread in one pass, the error of a mean whose
-// samples come in clusters, percentiles, and the interval of a proportion. All in float64.
+// samples come in clusters, and percentiles. All in float64.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -37,9 +36,5 @@ struct ClusterMoments {
 // The value below which `fraction` (0..1) of the samples lie, linear between neighbours: position
 // fraction * (n - 1) of the sorted samples. NaN of nothing. Reorders `samples`.
 double percentile(std::vector<float>& samples, double fraction);
-
-// Wilson's score interval of a proportion at 95 %: where the true rate lies, given `hits` of `count`. [0, 1]
-// of nothing. Wilson 1927.
-std::array<double, 2> binomial_interval(uint64_t hits, uint64_t count);
 
 }  // namespace gemma

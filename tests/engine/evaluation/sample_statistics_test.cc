@@ -51,16 +51,6 @@ TEST_CASE("percentiles are linear between the sorted samples") {
   CHECK(std::isnan(percentile(none, 0.5)));
 }
 
-TEST_CASE("the interval of a proportion is Wilson's") {
-  // 8 of 10: the textbook's 0.490 to 0.943.
-  const auto [low, high] = binomial_interval(8, 10);
-  CHECK(low == doctest::Approx(0.4901625).epsilon(1e-6));
-  CHECK(high == doctest::Approx(0.9433178).epsilon(1e-6));
-  CHECK(binomial_interval(0, 0) == std::array<double, 2>{0.0, 1.0});
-  CHECK(binomial_interval(50, 50)[1] == doctest::Approx(1.0));
-  CHECK(binomial_interval(50, 50)[0] < 1.0);
-}
-
 TEST_CASE("equal clusters have the error of their means, and clusters of one that of their samples") {
   Moments samples;
   ClusterMoments ones, pairs;
