@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "engine/evaluation/proportion.h"
+#include "engine/evaluation/vocabulary_reductions.h"
 #include "engine/evaluation/window_scorer.h"
 #include "kernels/reductions.h"
 
@@ -120,7 +121,7 @@ class Streamer {
   Result<void> base_piece(std::span<const int32_t> piece, std::span<const int32_t> right) {
     return run(0, piece, [&](size_t i, std::span<const float> logits) {
       std::copy(logits.begin(), logits.end(), base_.logits.as<float>() + i * vocab_);
-      base_.log_z[i] = kernels::log_sum_exp(logits);
+      base_.log_z[i] = log_sum_exp(sessions_[0]->model().team(), logits);
       base_.top[i] = kernels::argmax(logits);
       const auto target = static_cast<size_t>(right[i]);
       tokens_[i].base_loss = base_.log_z[i] - static_cast<double>(logits[target]);
@@ -130,15 +131,16 @@ class Streamer {
 
   Result<void> candidate_piece(size_t candidate, std::span<const int32_t> piece,
                                std::span<const int32_t> right) {
+    const ThreadTeam& team = sessions_[candidate + 1]->model().team();
     return run(candidate + 1, piece, [&](size_t i, std::span<const float> logits) {
       const std::span<const float> base(base_.logits.as<float>() + i * vocab_, vocab_);
-      const double log_z = kernels::log_sum_exp(logits);
+      const double log_z = log_sum_exp(team, logits);
       const size_t top = kernels::argmax(logits);
       const auto target = static_cast<size_t>(right[i]);
       tokens_[i].loss = log_z - static_cast<double>(logits[target]);
       tokens_[i].right = top == target;
       tokens_[i].same_top = top == base_.top[i];
-      tokens_[i].divergence = kernels::kl_divergence(base, base_.log_z[i], logits, log_z);
+      tokens_[i].divergence = kl_divergence(team, base, base_.log_z[i], logits, log_z);
     });
   }
 

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "engine/evaluation/comparison.h"
+#include "engine/evaluation/vocabulary_reductions.h"
 #include "engine/evaluation/window_scorer.h"
-#include "kernels/reductions.h"
 
 namespace gemma {
 namespace {
@@ -85,6 +85,7 @@ Result<void> compare_layers(Session& base, Session& candidate, const EvaluationP
   float* logits = hidden + layers * rows * width;  // (rows, vocab)
   comparison.layers.resize(layers);
 
+  const ThreadTeam& team = model.team();
   std::vector<int32_t> input;
   for (const EvaluationWindow& window : plan.windows) {
     if (window.fresh_begin == window.target_end) continue;
@@ -112,7 +113,7 @@ Result<void> compare_layers(Session& base, Session& candidate, const EvaluationP
             const std::span<const float> first(logits + row_of(position) * vocab, vocab);
             comparison.logits.add(first, row);
             comparison.divergence.add(
-                kernels::kl_divergence(first, kernels::log_sum_exp(first), row, kernels::log_sum_exp(row)));
+                kl_divergence(team, first, log_sum_exp(team, first), row, log_sum_exp(team, row)));
           },
           [&](size_t layer, size_t position, std::span<const float> row) {
             comparison.layers[layer].add({hidden + (layer * rows + row_of(position)) * width, width}, row);

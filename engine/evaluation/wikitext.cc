@@ -1,6 +1,7 @@
 #include "engine/evaluation/wikitext.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/chat_text.h"
 #include "loader/utf8.h"
@@ -99,14 +100,13 @@ std::string wikitext_detokenize(std::string_view page) {
   constexpr std::pair<std::string_view, std::string_view> kNumbersAndPunctuation[] = {
       {" @-@ ", "-"}, {" @,@ ", ","}, {" @.@ ", "."}, {" : ", ": "}, {" ; ", "; "},
       {" . ", ". "},  {" ! ", "! "},  {" ? ", "? "},  {" , ", ", "}};
+  constexpr std::pair<char, char> kMarks[] = {{'(', ')'}, {'[', ']'}, {'{', '}'}, {'"', '"'}, {'\'', '\''}};
   constexpr std::pair<std::string_view, std::string_view> kRest[] = {
       {"= = = =", "===="}, {"= = =", "==="}, {"= =", "=="},  {" \xc2\xb0 ", "\xc2\xb0"},
       {" \n", "\n"},       {"\n ", "\n"},    {" N ", " 1 "}, {" 's", "'s"}};
   std::string text = replace_quote_digit(replace_all(page, "s '", "s'"));
   for (const auto& [from, to] : kNumbersAndPunctuation) text = replace_all(text, from, to);
-  for (const auto& [open, close] : {std::pair{'(', ')'}, {'[', ']'}, {'{', '}'}, {'"', '"'}, {'\'', '\''}}) {
-    text = tighten(text, open, close);
-  }
+  for (const auto& [open, close] : kMarks) text = tighten(text, open, close);
   for (const auto& [from, to] : kRest) text = replace_all(text, from, to);
   return text;
 }

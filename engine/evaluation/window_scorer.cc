@@ -7,7 +7,7 @@
 
 #include "engine/chat_detect.h"
 #include "engine/chat_encode.h"
-#include "kernels/reductions.h"
+#include "engine/evaluation/vocabulary_reductions.h"
 
 namespace gemma {
 
@@ -58,9 +58,10 @@ Result<void> score_window(Session& session, const EvaluationPlan& plan, const Ev
   std::vector<int32_t> input;
   plan.input(window, input);
   nll.clear();
+  const ThreadTeam& team = session.model().team();
   const LogitsSink sink = [&](size_t, std::span<const float> logits) {
     const auto target = static_cast<size_t>(plan.tokens[window.target_begin + nll.size()]);
-    nll.push_back(kernels::log_sum_exp(logits) - static_cast<double>(logits[target]));
+    nll.push_back(log_sum_exp(team, logits) - static_cast<double>(logits[target]));
   };
   session.reset();
   Result<void> ran = session.evaluate(input, input.size() - window.targets(), sink);
