@@ -1,15 +1,22 @@
 // One weight matrix of a checkpoint -> a Matrix in the form that its scheme's kernel reads. Rows are read,
-// quantized and packed a megabyte at a time by all threads; memory holds the result and those rows.
+// quantized and packed a few at a time by all threads, each taking the next: the file is read from front to
+// back, and memory holds the result and those rows.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "engine/grid_survey.h"
 #include "engine/matrix.h"
+#include "engine/row_packer.h"
 #include "engine/scheme.h"
+#include "engine/stored_tensor.h"
 #include "engine/thread_team.h"
 #include "engine/weight_quantizer.h"
 #include "loader/tensor_source.h"
@@ -27,27 +34,36 @@ struct TensorReport {
   uint64_t elements = 0;
   uint64_t owned_bytes = 0;   // memory of its own
   uint64_t mapped_bytes = 0;  // used where the file is mapped
+  bool kept = false;          // the file's own levels and scales
 };
 
-// Called now and then while weights are built: elements done and in all.
+// Called now and then while weights are built, always by the thread that builds: elements done, never fewer
+// than before, and in all. About a thousand calls for a whole model and one for each tensor.
 using Progress = std::function<void(uint64_t done, uint64_t total)>;
 
 class MatrixBuilder {
  public:
   // `total`: elements of all matrices to come, for `progress`, which may be empty. All must outlive this.
   MatrixBuilder(const Scheme& scheme, const TensorSource& source, const ThreadTeam& team, uint64_t total,
-                const Progress& progress)
-      : scheme_(scheme), source_(source), team_(team), total_(total), progress_(progress) {}
+                const Progress& progress);
+
+  // What tensors without a grid get under 4 bits in groups of 32, to be said before the first matrix. Unless
+  // said: the least error in a checkpoint that was trained on a grid, the textbook in any other
+  // (docs/decisions/003-recovered-levels-are-exact.md).
+  void set_off_grid(OffGrid off_grid) { off_grid_ = off_grid; }
 
   // Rows [row0, row0 + rows) of a tensor as a matrix of their own.
   Result<Matrix> matrix(const TensorInfo& tensor, TensorClass tensor_class, size_t row0, size_t rows);
 
-  // The quantizer of a tensor; `cols` is the width that a "channel" has (a layer's slice in the per-layer
-  // table).
-  Result<WeightQuantizer> quantizer(const TensorInfo& tensor, const ClassScheme& scheme, size_t cols);
+  // A tensor of `count` equal matrices that lie one after the other: a layer's experts.
+  Result<std::vector<Matrix>> matrices(const TensorInfo& tensor, TensorClass tensor_class, size_t count);
 
-  // The report of a tensor, begun if it is new.
-  TensorReport& report(const TensorInfo& tensor, TensorClass tensor_class, const WeightQuantizer& quantizer);
+  // The quantizer of a tensor whose levels are not kept; `cols` is the width that a "channel" has (a layer's
+  // slice in the per-layer table).
+  Result<WeightQuantizer> quantizer(const StoredTensor& tensor, const ClassScheme& scheme, size_t cols);
+
+  // The report of a tensor computed as `scheme`, begun if it is new.
+  TensorReport& report(const TensorInfo& tensor, TensorClass tensor_class, const ClassScheme& scheme);
   std::vector<TensorReport> take_reports() { return std::move(reports_); }
 
   // Runs step(row0, rows) over all rows in parallel; the first error wins.
@@ -55,16 +71,24 @@ class MatrixBuilder {
                          const std::function<Result<void>(size_t row0, size_t rows)>& step) const;
 
  private:
-  Result<float> tensor_absmax(const TensorInfo& tensor) const;
-  void count(uint64_t elements) {
-    done_ += elements;
-    if (progress_) progress_(done_, total_);
-  }
+  Result<std::vector<Matrix>> build(const TensorInfo& tensor, TensorClass tensor_class, size_t row0,
+                                    size_t rows, size_t count);
+  Result<uint64_t> pack(const StoredTensor& stored, const RowPacker::Target& target, size_t row0,
+                        std::span<Matrix> matrices);
+  Result<Matrix> mapped_matrix(const StoredTensor& stored, const ClassScheme& scheme, size_t row0,
+                               size_t rows);
+  Result<OffGrid> off_grid();
+  Result<float> tensor_absmax(const StoredTensor& tensor) const;
+  void tell(bool always);
 
   const Scheme& scheme_;
   const TensorSource& source_;
   const ThreadTeam& team_;
-  uint64_t done_ = 0;
+  std::vector<RowPacker::Scratch> scratch_;  // of each thread
+  std::optional<OffGrid> off_grid_;
+  bool drop_behind_;  // the files are so large that they would push everything else out of the page cache
+  std::atomic<uint64_t> done_{0};
+  uint64_t told_ = 0;
   uint64_t total_;
   const Progress& progress_;
   std::vector<TensorReport> reports_;
@@ -77,13 +101,9 @@ kernels::WeightFormat target_format(const ClassScheme& scheme, Dtype stored);
 kernels::WeightFormat float_format(Dtype dtype);
 size_t float_bytes(kernels::WeightFormat format);
 
-// Rows of a float tensor as float32; `raw` is scratch.
-Result<void> read_rows_as_float(const TensorSource& source, const TensorInfo& tensor, size_t row0,
-                                size_t rows, std::vector<std::byte>& raw, std::vector<float>& out);
-// A whole float tensor as float32.
-Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor);
-
-// Whether evenly spaced sampled rows of the tensor lie on a 4-bit grid in groups of 32.
-Result<bool> on_grid(const TensorSource& source, const TensorInfo& tensor);
+// How a tensor is computed under a class's scheme: `stored` becomes the scheme of what the file holds.
+ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored);
+// Whether the levels and scales of the file are those of the scheme, so that nothing is quantized again.
+bool keeps_levels(const ClassScheme& scheme, const StoredTensor& stored);
 
 }  // namespace gemma

@@ -78,6 +78,21 @@ class ScaleBatch {
   uint64_t off_grid_ = 0;
 };
 
+// Whether step times level, rounded to bfloat16, is each weight. Signs agree, so magnitudes decide.
+HWY_INLINE bool reproduces(const float* w, const QVector* levels, float step) {
+  const QInts ints;
+  auto same = hn::Eq(hn::Zero(ints), hn::Zero(ints));
+  for (size_t i = 0; i < kVectors; ++i) {
+    const QIntVector product = hn::BitCast(ints, hn::Mul(hn::Abs(levels[i]), hn::Set(QFloats(), step)));
+    const QIntVector odd = hn::And(hn::ShiftRight<16>(product), hn::Set(ints, 1));
+    const QIntVector rounded = hn::And(hn::Add(hn::Add(product, hn::Set(ints, 0x7fff)), odd),
+                                       hn::Set(ints, static_cast<int32_t>(0xffff0000u)));
+    const QIntVector here = magnitude_bits(hn::LoadU(QFloats(), w + i * kLanes));
+    same = hn::And(same, hn::Eq(rounded, here));
+  }
+  return hn::AllTrue(ints, same);
+}
+
 // One group of bfloat16 values onto its grid. False if the scalar definition must be asked: something is
 // unusual. Otherwise `step` is the step, or negative if the group is on no grid.
 HWY_INLINE bool recover_group(const float* w, int8_t* levels, float& step) {
@@ -130,9 +145,18 @@ HWY_INLINE bool recover_group(const float* w, int8_t* levels, float& step) {
     const float lowest = hn::GetLane(hn::MaxOfLanes(floats, low));
     const float highest = hn::GetLane(hn::MinOfLanes(floats, high));
     if (lowest > highest * kStepSlack) return false;
-    const float middle = (lowest + highest) * 0.5f;
-    if (!(middle > kLeastStep && middle < kStepLimit)) return true;
-    step = middle;
+    float chosen = 0;
+    switch (place_bf16_step(lowest, highest, chosen)) {
+      case StepPlace::kInside:
+        break;
+      case StepPlace::kAtTheEnd:
+        if (reproduces(w, found, chosen)) break;
+        [[fallthrough]];
+      case StepPlace::kOutside:
+        chosen = (lowest + highest) * 0.5f;
+    }
+    if (!(chosen > kLeastStep && chosen < kStepLimit)) return true;
+    step = chosen;
     for (size_t i = 0; i < kVectors; ++i) store_levels(found[i], levels + i * kLanes);
     return true;
   }

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "loader/in_quotes.h"
+#include "loader/packed_metadata.h"
 #include "loader/quantized_tensors.h"
 #include "loader/safetensors.h"
 #include "loader/shard_index.h"
@@ -107,6 +108,7 @@ struct Checkpoint::Impl {
   std::vector<SafetensorsFile> files;
   std::vector<TensorInfo> tensors;             // sorted by name
   std::vector<std::vector<StoredPart>> parts;  // of tensors[i]
+  std::string declared_scheme;
   size_t other_tensors = 0;
   uint64_t other_bytes = 0;
 
@@ -118,6 +120,10 @@ struct Checkpoint::Impl {
 Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
   std::vector<ListedTensor> listed;
   for (size_t i = 0; i < files.size(); ++i) {
+    const Metadata& metadata = files[i].metadata();
+    if (Result<void> known = check_packed_layout(metadata, files[i].path()); !known) return known;
+    const auto packed_for = metadata.find(kPackedSchemeKey);
+    if (packed_for != metadata.end()) declared_scheme = packed_for->second;
     for (const StoredTensor& stored : files[i].tensors()) {
       std::string name = canonical_name(stored.name);
       if (name.empty()) {
@@ -137,6 +143,7 @@ Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
       tensor.info.shape = stored.shape;
       tensor.info.dtype = *stored.dtype;
       tensor.parts.push_back({i, &stored});
+      if (Result<void> applied = apply_packed(metadata, tensor.info); !applied) return applied;
       listed.push_back(std::move(tensor));
     }
   }
@@ -232,6 +239,9 @@ Result<std::unique_ptr<Checkpoint>> Checkpoint::open(const std::string& folder) 
 std::span<const TensorInfo> Checkpoint::tensors() const {
   return impl_->tensors;
 }
+std::string_view Checkpoint::declared_scheme() const {
+  return impl_->declared_scheme;
+}
 size_t Checkpoint::other_tensors() const {
   return impl_->other_tensors;
 }
@@ -268,6 +278,21 @@ Result<void> Checkpoint::read_rows(const TensorInfo& tensor, size_t row0, size_t
     row += n;
   }
   return {};
+}
+
+void Checkpoint::drop_rows(const TensorInfo& tensor, size_t row0, size_t row1) const {
+  const std::vector<StoredPart>* parts = impl_->parts_of(*this, tensor);
+  if (parts == nullptr) return;
+  const TensorInfo& own = impl_->tensors[static_cast<size_t>(parts - impl_->parts.data())];
+  const size_t part_rows = std::max<size_t>(own.rows() / parts->size(), 1);
+  row1 = std::min(row1, own.rows());
+  for (size_t row = row0; row < row1;) {
+    const size_t first = row % part_rows;
+    const size_t n = std::min(row1 - row, part_rows - first);
+    const StoredPart& from = (*parts)[row / part_rows];
+    impl_->files[from.file].drop(*from.tensor, first * own.row_bytes(), n * own.row_bytes());
+    row += n;
+  }
 }
 
 std::span<const std::byte> Checkpoint::mapped(const TensorInfo& tensor) const {

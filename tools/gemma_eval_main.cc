@@ -1,4 +1,5 @@
 // gemma-eval: what a model computes and what it is, for people and scripts that check rather than chat.
+#include "tools/eval_accuracy.h"
 #include "tools/eval_compare.h"
 #include "tools/eval_inspect.h"
 #include "tools/eval_layers.h"
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
   gemma::report_truncated_mapping("gemma-eval");
   constexpr Command kCommands[] = {
       {"logits", "write the logits or hidden states of a token sequence as .npy", gemma::eval_logits},
+      {"accuracy", "ask questions and score the answers", gemma::eval_accuracy},
       {"tokenize", "turn text into token ids, or ids into text, as JSON", gemma::eval_tokenize},
       {"inspect", "tell what a checkpoint is and what it will need", gemma::eval_inspect},
       {"perplexity", "measure how well a model predicts a text", gemma::eval_perplexity},
