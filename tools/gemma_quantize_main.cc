@@ -1,6 +1,7 @@
 // gemma-quantize: a checkpoint and a scheme in, a folder that opens at once out. Options:
 // tools/quantize_options.cc.
-#include <csignal>
+#include <algorithm>
+#include <chrono>
 #include <exception>
 #include <fstream>
 
@@ -9,7 +10,7 @@
 #include "engine/model_export.h"
 #include "tools/eval_model.h"
 #include "tools/out_of_memory.h"
-#include "tools/progress_line.h"
+#include "tools/progress_bar.h"
 #include "tools/quantize_options.h"
 #include "tools/terminal.h"
 #include "tools/thread_policy.h"
@@ -49,15 +50,24 @@ Result<void> run(const QuantizeFlags& flags) {
   if (!scheme) return fail(std::move(scheme.error()));
 
   catch_interrupt();
-  ProgressLine line(flags.to == "packed" ? "packing" : "writing", flags.quiet);
+  ProgressBar bar;
+  const auto start = std::chrono::steady_clock::now();
   PackOptions pack;
   pack.errors = flags.errors;
   pack.source_name = *name;
   pack.interrupted = [] { return interrupted(); };
   // The rate is that of bfloat16 read: what a checkpoint has.
-  pack.progress = [&](uint64_t done, uint64_t total) { line.show(done, total, 2); };
-  const ExportFormat format = flags.to == "bf16" ? ExportFormat::kBf16 : ExportFormat::kPacked;
+  pack.progress = [&](uint64_t done, uint64_t total) {
+    if (flags.quiet) return;
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const auto rate = static_cast<uint64_t>(2 * static_cast<double>(done) / std::max(seconds.count(), 1e-3));
+    bar.show(done, total, format_bytes(rate) + "/s of bf16");
+  };
+  const ExportFormat format = flags.to == "bf16"   ? ExportFormat::kBf16
+                              : flags.to == "gguf" ? ExportFormat::kGguf
+                                                   : ExportFormat::kPacked;
   Result<PackedReport> report = export_model(**model, *scheme, format, flags.out, pack);
+  bar.clear();
   if (!report) return fail(std::move(report.error()));
 
   const std::string json = packed_report_json(*report, *name, *scheme);

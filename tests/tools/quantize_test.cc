@@ -45,6 +45,20 @@ TEST_CASE("the dequantized twin computes in f32 what the scheme's weights are") 
   CHECK(story(out, "f32") == story(kModel, "f32"));
 }
 
+TEST_CASE("a GGUF file that was written tells the same story") {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("stories.gguf");
+  const Outcome run = run_program({GEMMA_QUANTIZE, "-m", kModel, "--to", "gguf", "-o", out});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.messages);
+  CHECK(run.text.find("Q4_0") != std::string::npos);
+  CHECK_FALSE(fs::exists(out + ".partial"));
+  CHECK(story(out, "int4") == story(kModel, "int4"));
+  const Outcome other = run_program(
+      {GEMMA_QUANTIZE, "-m", kModel, "--to", "gguf", "--scheme", "w2c", "-o", folder.file("no.gguf")});
+  CHECK(other.exit_code == 2);
+  CHECK(other.messages.find("int4 gives Q4_0") != std::string::npos);
+}
+
 TEST_CASE("the report as JSON says of each tensor what became of it") {
   const TemporaryFolder folder;
   const std::string file = folder.file("report.json");
