@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/static_matrix.h"
 #include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
@@ -64,7 +65,7 @@ WeightFormat target_format(const ClassScheme& scheme, Dtype stored) {
 }
 
 ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored) {
-  if (scheme.weight != WeightKind::kAsStored || scheme.activation != ActivationLevels::kNone) return scheme;
+  if (scheme.weight != WeightKind::kAsStored || is_static(scheme, stored)) return scheme;
   ClassScheme found;
   if (!stored.in_levels()) {
     found.weight = stored.info().dtype == Dtype::kBf16 ? WeightKind::kBf16 : WeightKind::kF32;
@@ -208,6 +209,13 @@ Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tenso
   told.elements += uint64_t{rows} * cols;
   told.kept = keeps;
 
+  if (is_static(scheme, stored)) {
+    told.kept = true;
+    Result<Matrix> built = static_matrix(source_, stored, scheme, row0, rows, *this);
+    if (built) told.owned_bytes += built->owned_bytes();
+    count(uint64_t{rows} * cols);
+    return built;
+  }
   Result<Matrix> mapped = mapped_matrix(stored, scheme, row0, rows);
   if (!mapped || !mapped->empty()) {
     if (mapped) told.mapped_bytes += tensor.bytes() / tensor.rows() * rows;
