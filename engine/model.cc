@@ -129,27 +129,33 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
   return model;
 }
 
-Result<void> Model::choose_scheme(const std::string& asked) {
+Result<std::string> Model::fitting_scheme(std::string& reason) const {
+  if (!source_->declared_scheme().empty()) {
+    reason = "the folder was packed for it";
+    return std::string(source_->declared_scheme());
+  }
+  if (carries_static_scales(*source_)) {
+    reason = "the checkpoint carries static activation scales";
+    return std::string("mobile");
+  }
   const std::span<const TensorInfo> tensors = source_->tensors();
-  const bool quantized = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
-    return tensor.encoding != Encoding::kPlain;
-  });
+  if (std::any_of(tensors.begin(), tensors.end(),
+                  [](const TensorInfo& tensor) { return tensor.encoding != Encoding::kPlain; })) {
+    reason = "the checkpoint is stored quantized";
+    return std::string("stored");
+  }
+  Result<bool> grid = quantization_aware(config_, *source_);
+  if (!grid) return fail(std::move(grid.error()));
+  reason = *grid ? "every matrix lies on a trained 4-bit grid" : "the matrices lie on no 4-bit grid";
+  return std::string(*grid ? "int4" : "bf16");
+}
+
+Result<void> Model::choose_scheme(const std::string& asked) {
   std::string word = asked;
-  if (asked.empty() && !source_->declared_scheme().empty()) {
-    word = source_->declared_scheme();
-    scheme_reason_ = "the folder was packed for it";
-  } else if (asked.empty() && carries_static_scales(*source_)) {
-    word = "mobile";
-    scheme_reason_ = "the checkpoint carries static activation scales";
-  } else if (asked.empty() && quantized) {
-    word = "stored";
-    scheme_reason_ = "the checkpoint is stored quantized";
-  } else if (asked.empty()) {
-    Result<bool> grid = quantization_aware(config_, *source_);
-    if (!grid) return fail(std::move(grid.error()));
-    word = *grid ? "int4" : "bf16";
-    scheme_reason_ =
-        *grid ? "every matrix lies on a trained 4-bit grid" : "the matrices lie on no 4-bit grid";
+  if (asked.empty()) {
+    Result<std::string> fitting = fitting_scheme(scheme_reason_);
+    if (!fitting) return fail(std::move(fitting.error()));
+    word = std::move(*fitting);
   }
   Result<Scheme> scheme = parse_scheme(word);
   if (!scheme) return fail(std::move(scheme.error()));
