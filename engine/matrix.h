@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "engine/buffer.h"
 #include "kernels/activations.h"
@@ -23,22 +25,19 @@ struct InputFormat {
 class Matrix {
  public:
   Matrix() = default;
-  // `view` points into `data` and `scales`, or into a memory map that outlives this.
-  Matrix(const kernels::MatrixView& view, const InputFormat& input, Buffer data, Buffer scales)
-      : view_(view), input_(input), data_(std::move(data)), scales_(std::move(scales)) {}
+  // `view` points into `memory`, which the experts of a tensor share, or into a memory map that outlives
+  // this.
+  Matrix(const kernels::MatrixView& view, const InputFormat& input, std::shared_ptr<const Buffer> memory)
+      : view_(view), input_(input), memory_(std::move(memory)) {}
 
   const kernels::MatrixView& view() const { return view_; }
   const InputFormat& input() const { return input_; }
   bool empty() const { return view_.rows == 0; }
 
-  // Bytes of memory of its own; a matrix in a memory map has none.
-  uint64_t owned_bytes() const { return data_.bytes() + scales_.bytes(); }
-
  private:
   kernels::MatrixView view_;
   InputFormat input_;
-  Buffer data_;
-  Buffer scales_;
+  std::shared_ptr<const Buffer> memory_;
 };
 
 }  // namespace gemma

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,14 @@ namespace gemma {
 
 using kernels::WeightFormat;
 
+namespace {
+
+size_t padded_rows(size_t rows) {
+  return (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
+}
+
+}  // namespace
+
 bool is_static(const ClassScheme& scheme, const StoredTensor& stored) {
   return scheme.weight == WeightKind::kAsStored && scheme.activation == ActivationLevels::kStatic &&
          stored.in_levels();
@@ -21,6 +30,12 @@ WeightFormat channel_format(int bits) {
   return bits == 2   ? WeightFormat::kInt2Channel
          : bits == 4 ? WeightFormat::kInt4Channel
                      : WeightFormat::kInt8Channel;
+}
+
+size_t static_matrix_bytes(int bits, size_t rows, size_t cols) {
+  static_assert(sizeof(int32_t) == sizeof(float));
+  return kernels::packed_bytes(channel_format(bits), bits, rows, cols) +
+         3 * padded_rows(rows) * sizeof(float);
 }
 
 Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& stored,
@@ -46,22 +61,21 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   view.rows = rows;
   view.cols = cols;
   view.group = cols;
-  Result<Buffer> data = Buffer::allocate(kernels::packed_bytes(view.format, bits, rows, cols), tensor.name);
-  if (!data) return fail(std::move(data.error()));
-  // Scales, factors and zero sums, each of all rows of the panels.
-  const size_t padded = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
-  static_assert(sizeof(int32_t) == sizeof(float));
-  Result<Buffer> numbers = Buffer::allocate(3 * padded * sizeof(float), tensor.name);
-  if (!numbers) return fail(std::move(numbers.error()));
-  float* scales = numbers->as<float>();
+  // Panels, which are whole lines; then scales, factors and zero sums, each of all rows of the panels.
+  Result<Buffer> allocated = Buffer::allocate(static_matrix_bytes(bits, rows, cols), tensor.name);
+  if (!allocated) return fail(std::move(allocated.error()));
+  const auto memory = std::make_shared<Buffer>(std::move(*allocated));
+  const size_t padded = padded_rows(rows);
+  std::byte* panels = memory->data();
+  std::byte* numbers = panels + kernels::packed_bytes(view.format, bits, rows, cols);
+  float* scales = reinterpret_cast<float*>(numbers);
   float* factors = scales + padded;
-  int32_t* zero_sums = numbers->as<int32_t>() + 2 * padded;
+  int32_t* zero_sums = reinterpret_cast<int32_t*>(numbers) + 2 * padded;
   std::fill_n(scales, 2 * padded, 0.0f);
   std::fill_n(zero_sums, padded, 0);
 
   // Without an input scale the kernels see floats; the factor then only scales the weights, and is not used.
   const float input = activations->input == 0 ? 1.0f : activations->input;
-  std::byte* panels = data->data();
   Result<void> done = builder.over_rows(rows, cols, [&](size_t first, size_t n) -> Result<void> {
     StoredTensor::Scratch scratch;
     std::vector<int8_t> levels(n * cols);
@@ -91,7 +105,7 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   format.fake = scheme.fake;
   format.scale = activations->input;
   if (activations->input != 0) format.kind = kernels::ActivationKind::kInt8Static;
-  return Matrix(view, format, std::move(*data), std::move(*numbers));
+  return Matrix(view, format, memory);
 }
 
 }  // namespace gemma

@@ -16,6 +16,9 @@ bool is_static(const ClassScheme& scheme, const StoredTensor& stored);
 // The panels that hold levels of so many bits per channel.
 kernels::WeightFormat channel_format(int bits);
 
+// The memory that a matrix takes.
+size_t static_matrix_bytes(int bits, size_t rows, size_t cols);
+
 // Rows [row0, row0 + rows). kUsage if the file's levels are of another kind than one scale per row and 2, 4
 // or 8 bits; kInvalidFile for scales that are not > 0 or whose products leave float32.
 Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& stored,
