@@ -7,6 +7,7 @@
 #include "engine/buffer.h"
 #include "kernels/activations.h"
 #include "kernels/matrix.h"
+#include "kernels/pack.h"
 
 namespace gemma {
 
@@ -31,6 +32,23 @@ class Matrix {
 
   // Bytes of memory of its own; a matrix in a memory map has none.
   uint64_t owned_bytes() const { return data_.bytes() + scales_.bytes(); }
+  const Buffer& data() const { return data_; }
+  const Buffer& scales() const { return scales_; }
+  // Bytes that the view reads where a file is mapped; 0 for a matrix with memory of its own.
+  uint64_t mapped_bytes() const {
+    using kernels::WeightFormat;
+    if (owned_bytes() > 0 || empty()) return 0;
+    const uint64_t elements = uint64_t{view_.rows} * view_.cols;
+    switch (view_.format) {
+      case WeightFormat::kF32:
+        return 4 * elements;
+      case WeightFormat::kBf16:
+      case WeightFormat::kF16:
+        return 2 * elements;
+      default:
+        return kernels::packed_bytes(view_.format, view_.bits, view_.rows, view_.cols);
+    }
+  }
 
  private:
   kernels::MatrixView view_;

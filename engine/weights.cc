@@ -9,13 +9,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/weight_plan.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
 
 namespace gemma {
 namespace {
-
-using kernels::WeightFormat;
 
 // Elements of all matrices that will be built: everything two-dimensional but the per-layer table.
 uint64_t matrix_elements(const ModelConfig& config) {
@@ -87,24 +86,7 @@ Result<void> Builder::check_groups() const {
 
 Result<void> Builder::check_room() const {
   uint64_t bytes = 0;
-  for (const PlannedTensor& planned : plan_tensors(config_)) {
-    const TensorInfo* tensor = source_.find(planned.name);
-    if (tensor == nullptr || !planned.required || planned.tensor_class == TensorClass::kPle) continue;
-    if (planned.tensor_class == TensorClass::kFloat) {
-      bytes += tensor->elements() * sizeof(float);
-      continue;
-    }
-    const ClassScheme scheme = scheme_.of(planned.tensor_class);
-    const WeightFormat format = target_format(scheme, tensor->dtype);
-    if (scheme.weight != WeightKind::kLevels) {
-      const bool stays = format == float_format(tensor->dtype) && !source_.mapped(*tensor).empty();
-      bytes += stays ? 0 : tensor->elements() * float_bytes(format);
-    } else if (scheme.fake) {
-      bytes += tensor->elements() * sizeof(float);
-    } else {
-      bytes += kernels::packed_bytes(format, scheme.weight_bits, tensor->rows(), tensor->columns());
-    }
-  }
+  for (const PlannedWeight& planned : plan_weights(config_, scheme_, source_)) bytes += planned.owned_bytes;
   return check_memory(bytes, "weights as " + to_string(scheme_));
 }
 

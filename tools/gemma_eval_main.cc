@@ -3,6 +3,7 @@
 
 #include "tools/eval_inspect.h"
 #include "tools/eval_logits.h"
+#include "tools/eval_memory.h"
 #include "tools/eval_tokenize.h"
 #include "tools/options_command.h"
 #include "tools/terminal.h"
@@ -13,10 +14,11 @@ int main(int argc, char** argv) {
   using gemma::Command;
   gemma::ignore_broken_pipe();
   gemma::report_truncated_mapping("gemma-eval");
-  constexpr std::array<Command, 3> kCommands = {{
+  constexpr std::array<Command, 4> kCommands = {{
       {"logits", "write the logits or hidden states of a token sequence as .npy", gemma::eval_logits},
       {"tokenize", "turn text into token ids, or ids into text, as JSON", gemma::eval_tokenize},
       {"inspect", "tell what a checkpoint is and what it will need", gemma::eval_inspect},
+      {"memory", "tell where a model's memory is, or how much it will take", gemma::eval_memory},
   }};
   return static_cast<int>(
       gemma::run_command("gemma-eval", "Looks into Gemma 4 models: what they compute and what they are.",

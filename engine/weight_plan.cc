@@ -1,0 +1,71 @@
+#include "engine/weight_plan.h"
+
+#include <charconv>
+
+#include "engine/matrix_builder.h"
+#include "kernels/pack.h"
+
+namespace gemma {
+namespace {
+
+// "layers.12.mlp.up_proj.weight" -> 12.
+std::optional<size_t> layer_of(const std::string& name) {
+  constexpr std::string_view kPrefix = "layers.";
+  if (name.compare(0, kPrefix.size(), kPrefix) != 0) return std::nullopt;
+  size_t layer = 0;
+  const char* begin = name.data() + kPrefix.size();
+  if (std::from_chars(begin, name.data() + name.size(), layer).ec != std::errc()) return std::nullopt;
+  return layer;
+}
+
+// Bytes of one matrix of the scheme: its levels or floats, and its scales where they lie beside them.
+uint64_t matrix_bytes(const ClassScheme& scheme, kernels::WeightFormat format, size_t rows, size_t cols) {
+  const bool levels = scheme.weight == WeightKind::kLevels && !scheme.fake;
+  if (!levels) return uint64_t{rows} * cols * float_bytes(format);
+  const uint64_t packed = kernels::packed_bytes(format, scheme.weight_bits, rows, cols);
+  if (format == kernels::WeightFormat::kInt4Group32) return packed;
+  if (scheme.granularity == Granularity::kTensor) return packed + sizeof(float);
+  const size_t group = scheme.granularity == Granularity::kGroup ? scheme.weight_group : cols;
+  const size_t padded = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
+  return packed + uint64_t{padded} * (cols / group) * sizeof(float);
+}
+
+}  // namespace
+
+std::vector<PlannedWeight> plan_weights(const ModelConfig& config, const Scheme& scheme,
+                                        const TensorSource& source) {
+  std::vector<PlannedWeight> weights;
+  const auto add = [&](const PlannedTensor& planned, const TensorInfo& tensor, TensorClass tensor_class) {
+    PlannedWeight weight{planned.name, tensor_class, layer_of(planned.name)};
+    const ClassScheme& how = scheme.of(tensor_class);
+    const kernels::WeightFormat format = target_format(how, tensor.dtype);
+    const bool vector = tensor_class == TensorClass::kFloat && planned.shape.size() < 2;
+    const bool stays = !vector && how.weight != WeightKind::kLevels && format == float_format(tensor.dtype) &&
+                       !source.mapped(tensor).empty();
+    if (vector) {
+      weight.owned_bytes = tensor.elements() * sizeof(float);
+    } else if (stays) {
+      weight.mapped_bytes = tensor.bytes();
+    } else {
+      weight.blocks = tensor_class == TensorClass::kExperts ? config.experts : 1;
+      weight.owned_bytes =
+          weight.blocks * matrix_bytes(how, format, tensor.rows() / weight.blocks, tensor.columns());
+    }
+    weights.push_back(std::move(weight));
+  };
+  const bool one_scheme = scheme.of(TensorClass::kEmbed) == scheme.of(TensorClass::kHead);
+  for (const PlannedTensor& planned : plan_tensors(config)) {
+    const TensorInfo* tensor = source.find(planned.name);
+    if (tensor == nullptr || !planned.required || planned.tensor_class == TensorClass::kPle) continue;
+    const bool embedding = planned.tensor_class == TensorClass::kEmbed;
+    if (embedding && config.tied && one_scheme) {
+      add(planned, *tensor, TensorClass::kHead);
+      continue;
+    }
+    add(planned, *tensor, planned.tensor_class);
+    if (embedding && config.tied) add(planned, *tensor, TensorClass::kHead);
+  }
+  return weights;
+}
+
+}  // namespace gemma
