@@ -16,9 +16,8 @@ using kernels::WeightFormat;
 
 namespace {
 
-// Rows read, quantized and packed at a time by one thread: whole panels, about 1 MB of float32.
 size_t rows_per_step(size_t cols) {
-  const size_t rows = std::max<size_t>(1, (size_t{1} << 18) / std::max<size_t>(cols, 1));
+  const size_t rows = std::max<size_t>(1, kElementsPerStep / std::max<size_t>(cols, 1));
   return (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "engine/matrix_builder.h"
 #include "engine/weight_plan.h"
 
 namespace gemma {
@@ -34,7 +35,10 @@ class Forecast {
   std::map<std::tuple<MemoryPart, TensorClass, std::optional<size_t>, bool>, MemoryLine> lines_;
 };
 
+// Weights, and the rows on their way into them, whose memory the allocator keeps: as stored, as float32 and as
+// levels, for each thread.
 void add_weights(const Model& model, Forecast& forecast) {
+  uint64_t built = 0;  // elements of the largest matrix that is not the mapped file's
   for (const PlannedWeight& weight : plan_weights(model.config(), model.scheme(), model.source())) {
     MemoryLine line{
         .part = MemoryPart::kWeights, .tensor_class = weight.tensor_class, .layer = weight.layer};
@@ -42,7 +46,13 @@ void add_weights(const Model& model, Forecast& forecast) {
     // Every weight is read: what is mapped will be resident too.
     line.reserved_bytes = line.resident_bytes = weight.owned_bytes + weight.mapped_bytes;
     forecast.add(line);
+    if (line.mapped || weight.owned_bytes == 0) continue;
+    const TensorInfo* tensor = model.source().find(weight.name);
+    if (tensor != nullptr) built = std::max<uint64_t>(built, tensor->elements() / weight.blocks);
   }
+  constexpr uint64_t kBytesPerElement = 2 + sizeof(float) + 1;
+  const uint64_t rows = std::min<uint64_t>(built, kElementsPerStep) * kBytesPerElement * model.team().size();
+  forecast.add({.part = MemoryPart::kAllocator, .reserved_bytes = rows, .resident_bytes = rows});
 }
 
 // Keys and values: each head has its own run of slots, filled from the start.

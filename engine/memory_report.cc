@@ -284,9 +284,8 @@ Result<MemoryReport> memory_report(const Model& model, const Session* session) {
   report.lines = accounting.lines();
   report.heap_is_open = heap_is_open();
   if (session != nullptr) report.kv_used_bytes = session->kv_used_bytes();
-  if (const TensorInfo* table = model.source().find("embed_tokens_per_layer.weight")) {
-    report.ple_file_bytes = table->bytes();
-  }
+  const TensorInfo* table = model.source().find("embed_tokens_per_layer.weight");
+  if (table != nullptr && !table->file.empty()) report.ple_file_bytes = table->bytes();
   for (const MemoryLine& line : report.lines) report.accounted_bytes += line.resident_bytes;
   report.unaccounted_bytes = static_cast<int64_t>(report.process.resident_bytes) -
                              static_cast<int64_t>(report.accounted_bytes);
