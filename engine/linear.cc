@@ -116,6 +116,8 @@ void linear(const kernels::KernelTable& kernels, const ThreadTeam& team, const M
         return kernels.matmul_int4_channel(view, acts, begin, end, out, out_stride);
       case WeightFormat::kInt8Channel:
         return kernels.matmul_int8_channel(view, acts, begin, end, out, out_stride);
+      case WeightFormat::kInt8Group:
+        return kernels.matmul_int8_group(view, acts, begin, end, out, out_stride);
       case WeightFormat::kLevels:
         break;
     }

@@ -12,18 +12,25 @@ KernelTable make_table(Isa isa) {
   KernelTable table;
   table.isa = isa;
   fill_float_portable(table);
+  fill_quantize_portable(table);
   fill_integer_portable(table);
+  fill_int8_group_portable(table);
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2) {
     fill_float_avx2(table);
+    fill_quantize_avx2(table);
     fill_integer_avx2(table);
   }
   if (isa == Isa::kAvx512Vnni) {
     fill_float_avx512(table);
+    fill_quantize_avx512(table);
     fill_integer_avx512vnni(table);
   }
 #elif defined(__aarch64__)
-  if (isa == Isa::kNeon || isa == Isa::kNeonDotprod) fill_float_neon(table);
+  if (isa == Isa::kNeon || isa == Isa::kNeonDotprod) {
+    fill_float_neon(table);
+    fill_quantize_neon(table);
+  }
   if (isa == Isa::kNeonDotprod) fill_integer_neon_dotprod(table);
 #endif
   return table;

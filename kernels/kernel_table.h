@@ -56,6 +56,14 @@ struct KernelTable {
   void (*bf16_to_float)(const uint16_t* x, float* y, size_t n);
   void (*f16_to_float)(const uint16_t* x, float* y, size_t n);
 
+  // --- weight quantization (kernels/quantize_kernels.cc), many groups of 32 that lie one after the other;
+  // the definitions, group by group, are in kernels/quantize.h and every table gives their bits --- Returns
+  // how many groups are on no grid; their scale is kOffGrid and their levels are unspecified.
+  size_t (*recover_grid)(const float* w, size_t groups, int8_t* levels, uint16_t* scales_f16);
+  void (*q4_0_textbook)(const float* w, size_t groups, int8_t* levels, uint16_t* scales_f16);
+  float (*absmax)(const float* w, size_t n);  // of magnitudes; NaNs do not count, nothing gives 0
+  void (*symmetric_levels)(const float* w, size_t n, float scale, int bits, int8_t* levels);
+
   // --- integer (kernels/portable/, kernels/avx2/, ...) ---
   // Levels, scales and sums of x (tokens, cols) for groups of `group` columns (group divides cols):
   // inv = absmax ? qmax / absmax : 0, q = rint(x * inv) half to even, clamped to +-qmax, scale = absmax /
@@ -72,6 +80,11 @@ struct KernelTable {
                               float* out, size_t out_stride);
   void (*matmul_int8_channel)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
                               float* out, size_t out_stride);
+  // int8 levels in groups of 16 or 32 (kernels/int8_group.h): sum over the groups of the weights, in order,
+  // of float(isum_g) * (w_scale[r, g] * x_scale[t, its 32 columns]), no fused multiply-add; acts.kind must be
+  // kInt8Group with group 32.
+  void (*matmul_int8_group)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                            float* out, size_t out_stride);
 };
 
 // The table of an instruction set that supported_isas() lists.
@@ -83,10 +96,15 @@ const KernelTable& default_kernel_table();
 
 // --- how a table is put together; each is defined in the file of its instruction set ---
 void fill_float_portable(KernelTable& table);  // kernels/portable/
+void fill_quantize_portable(KernelTable& table);
 void fill_integer_portable(KernelTable& table);
+void fill_int8_group_portable(KernelTable& table);
 void fill_float_avx2(KernelTable& table);  // kernels/float_kernels.cc, Highway
 void fill_float_avx512(KernelTable& table);
 void fill_float_neon(KernelTable& table);
+void fill_quantize_avx2(KernelTable& table);  // kernels/quantize_kernels.cc, Highway
+void fill_quantize_avx512(KernelTable& table);
+void fill_quantize_neon(KernelTable& table);
 void fill_integer_avx2(KernelTable& table);  // kernels/avx2/
 void fill_integer_avx512vnni(KernelTable& table);
 void fill_integer_neon_dotprod(KernelTable& table);

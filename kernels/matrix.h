@@ -22,6 +22,9 @@ enum class WeightFormat : uint8_t {
   kInt4Group32,
   kInt4Channel,
   kInt8Channel,
+  // Panels of int8 levels in groups of 16 or 32 columns (`group`) with one float32 scale each
+  // (kernels/int8_group.h). bits is 8, or 6 where all levels lie in -32..31.
+  kInt8Group,
 };
 
 inline constexpr size_t kPanelRows = 16;

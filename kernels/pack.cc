@@ -1,8 +1,10 @@
 #include "kernels/pack.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
+#include "kernels/int8_group.h"
 #include "kernels/quantize.h"
 
 namespace gemma::kernels {
@@ -50,18 +52,64 @@ Place place_of(WeightFormat format, size_t cols, size_t row, size_t col) {
   return {panel + col / kGroup * group_bytes + line * kLine + lane + col % 4, col % 8 >= 4};
 }
 
-std::byte* scales_of(std::byte* data, size_t cols, size_t row, size_t group) {
+const std::byte* scales_of(const std::byte* data, size_t cols, size_t row, size_t group) {
   return data + row / kPanelRows * panel_bytes(WeightFormat::kInt4Group32, cols) + group * kGroupBytes +
          4 * kLine + row % kPanelRows * sizeof(uint16_t);
 }
 
-// The 32 levels of a group into their row's four bytes of each of four lines, low nibbles first.
+// Groups of 16 rows that are packed before the next ones: their panel lines and levels stay in the first
+// cache.
+constexpr size_t kTileGroups = 32;
+
+// The 32 levels of a group into their row's four bytes of each of four lines, low nibbles first. Eight levels
+// at a time in one register: the low four bits of level + 8 are those of level with the highest of them
+// flipped.
 void pack_nibbles(const int8_t* levels, std::byte* out) {
+  static_assert(std::endian::native == std::endian::little);
   for (size_t line = 0; line < 4; ++line) {
-    for (size_t j = 0; j < 4; ++j) {
-      const int low = levels[line * 8 + j] + 8;
-      const int high = levels[line * 8 + 4 + j] + 8;
-      out[line * kLine + j] = static_cast<std::byte>(low | high << 4);
+    uint64_t eight;
+    std::memcpy(&eight, levels + line * 8, sizeof(eight));
+    eight = (eight & 0x0f0f0f0f0f0f0f0fu) ^ 0x0808080808080808u;
+    const uint32_t four = static_cast<uint32_t>(eight | eight >> 28);
+    std::memcpy(out + line * kLine, &four, sizeof(four));
+  }
+}
+
+void pack_bytes(const int8_t* levels, std::byte* out) {
+  for (size_t line = 0; line < kGroup / 4; ++line) std::memcpy(out + line * kLine, levels + 4 * line, 4);
+}
+
+// One panel: n rows of levels (n, cols), padded to 16 rows and to whole groups with level 0 and scale 0.
+void pack_panel(WeightFormat format, size_t cols, size_t n, const int8_t* levels, const uint16_t* scales_f16,
+                std::byte* panel) {
+  const size_t groups = padded_cols(cols) / kGroup;
+  const size_t group_bytes = panel_bytes(format, cols) / groups;
+  const bool nibbles = format != WeightFormat::kInt8Channel;
+  // Rows of padding: byte 0x88 where nibbles are stored as level + 8; their scales too are overwritten below.
+  if (n < kPanelRows) std::memset(panel, nibbles ? 0x88 : 0, groups * group_bytes);
+  for (size_t tile = 0; tile < groups; tile += kTileGroups) {
+    const size_t end = std::min(groups, tile + kTileGroups);
+    for (size_t r = 0; r < n; ++r) {
+      for (size_t g = tile; g < end; ++g) {
+        int8_t padded[kGroup] = {};
+        const int8_t* in = levels + r * cols + g * kGroup;
+        if ((g + 1) * kGroup > cols) {
+          std::copy(in, in + (cols - g * kGroup), padded);
+          in = padded;
+        }
+        std::byte* to = panel + g * group_bytes + r * 4;
+        if (nibbles) {
+          pack_nibbles(in, to);
+        } else {
+          pack_bytes(in, to);
+        }
+      }
+    }
+    if (format != WeightFormat::kInt4Group32) continue;
+    for (size_t g = tile; g < end; ++g) {
+      uint16_t column[kPanelRows] = {};
+      for (size_t r = 0; r < n; ++r) column[r] = scales_f16[r * groups + g];
+      std::memcpy(panel + g * group_bytes + 4 * kLine, column, sizeof(column));
     }
   }
 }
@@ -88,35 +136,11 @@ void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size
     }
     return;
   }
-  // Rows and columns of padding hold level 0: byte 0x88 where nibbles are stored as level + 8.
-  const size_t last = (row0 + n + kPanelRows - 1) / kPanelRows * kPanelRows;
-  const size_t bytes = panel_bytes(format, cols);
-  const bool nibbles = format != WeightFormat::kInt8Channel;
-  std::memset(data + row0 / kPanelRows * bytes, nibbles ? 0x88 : 0, (last - row0) / kPanelRows * bytes);
   const size_t groups = padded_cols(cols) / kGroup;
-  const size_t group_bytes = bytes / groups;
-  for (size_t r = 0; r < n; ++r) {
-    const size_t row = row0 + r;
-    std::byte* group = data + row / kPanelRows * bytes + row % kPanelRows * 4;
-    for (size_t g = 0; g < groups; ++g, group += group_bytes) {
-      int8_t padded[kGroup] = {};
-      const int8_t* in = levels + r * cols + g * kGroup;
-      if ((g + 1) * kGroup > cols) {
-        std::copy(in, in + (cols - g * kGroup), padded);
-        in = padded;
-      }
-      if (nibbles) {
-        pack_nibbles(in, group);
-      } else {
-        for (size_t line = 0; line < kGroup / 4; ++line) std::memcpy(group + line * kLine, in + 4 * line, 4);
-      }
-      if (format == WeightFormat::kInt4Group32) {
-        std::memcpy(scales_of(data, cols, row, g), scales_f16 + r * groups + g, sizeof(uint16_t));
-      }
-    }
-  }
-  for (size_t row = row0 + n; row < last && format == WeightFormat::kInt4Group32; ++row) {
-    for (size_t g = 0; g < groups; ++g) std::memset(scales_of(data, cols, row, g), 0, sizeof(uint16_t));
+  for (size_t r = 0; r < n; r += kPanelRows) {
+    pack_panel(format, cols, std::min(kPanelRows, n - r), levels + r * cols,
+               scales_f16 == nullptr ? nullptr : scales_f16 + r * groups,
+               data + (row0 + r) / kPanelRows * panel_bytes(format, cols));
   }
 }
 
@@ -132,6 +156,10 @@ void unpack_levels(const MatrixView& w, size_t row, int8_t* out) {
     }
     return;
   }
+  if (w.format == WeightFormat::kInt8Group) {
+    for (size_t c = 0; c < w.cols; ++c) out[c] = int8_group_level(w, row, c);
+    return;
+  }
   for (size_t c = 0; c < w.cols; ++c) {
     const Place place = place_of(w.format, w.cols, row, c);
     const int byte = static_cast<int>(w.data[place.byte]);
@@ -145,12 +173,14 @@ float weight_scale(const MatrixView& w, size_t row, size_t col) {
   switch (w.format) {
     case WeightFormat::kInt4Group32: {
       uint16_t half;
-      std::memcpy(&half, scales_of(const_cast<std::byte*>(w.data), w.cols, row, col / kGroup), sizeof(half));
+      std::memcpy(&half, scales_of(w.data, w.cols, row, col / kGroup), sizeof(half));
       return from_f16(half);
     }
     case WeightFormat::kInt4Channel:
     case WeightFormat::kInt8Channel:
       return w.scales[row];
+    case WeightFormat::kInt8Group:
+      return int8_group_scale(w, row, col);
     case WeightFormat::kLevels:
       return w.group == 0 ? w.scales[0] : w.scales[row * (w.cols / w.group) + col / w.group];
     default:
@@ -170,6 +200,14 @@ void dequantize_row(const MatrixView& w, size_t row, float* out) {
         uint16_t half;
         std::memcpy(&half, stored + 2 * c, sizeof(half));
         out[c] = w.format == WeightFormat::kBf16 ? from_bf16(half) : from_f16(half);
+      }
+      return;
+    case WeightFormat::kInt8Group:
+      for (size_t c = 0; c < w.cols; c += w.group) {
+        const float scale = int8_group_scale(w, row, c);
+        for (size_t i = c; i < c + w.group; ++i) {
+          out[i] = scale * static_cast<float>(int8_group_level(w, row, i));
+        }
       }
       return;
     default:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -20,21 +21,38 @@ float float_of(uint32_t bits) {
   return x;
 }
 
-// The values of magnitude |w| that bfloat16 rounds to |w| lie between these two.
-struct Interval {
-  double low, high;
-};
+// Half of the distance between neighbouring bfloat16 values, as a difference of float32 bits. The bits of a
+// bfloat16 value less or plus this are the ends of what rounds to it, at the edge of a binade too.
+constexpr uint32_t kHalfBf16 = 0x8000u;
 
-Interval bf16_neighbourhood(float w) {
-  const uint32_t magnitude = bits_of(w) & 0x7fffffffu;
-  const double here = float_of(magnitude);
-  const double below = magnitude >= 0x10000u ? float_of(magnitude - 0x10000u) : 0.0;
-  const double above = float_of(magnitude + 0x10000u);
-  return {(below + here) / 2, (here + above) / 2};
+bool is_bf16(uint32_t bits) {
+  return (bits & 0xffffu) == 0;
 }
 
-bool is_bf16(float w) {
-  return (bits_of(w) & 0xffffu) == 0;
+// The step of a group whose levels are known; not all are 0.
+float grid_step(std::span<const float, 32> w, const int8_t* levels) {
+  float low = 0, high = std::numeric_limits<float>::infinity();
+  double products = 0, squares = 0;
+  for (size_t i = 0; i < w.size(); ++i) {
+    if (levels[i] == 0) continue;
+    const uint32_t magnitude = bits_of(w[i]) & 0x7fffffffu;
+    const uint32_t half = is_bf16(magnitude) ? kHalfBf16 : 0;
+    const float share = 1.0f / static_cast<float>(std::abs(levels[i]));
+    low = std::max(low, float_of(magnitude - half) * share);
+    high = std::min(high, float_of(magnitude + half) * share);
+    products += static_cast<double>(w[i]) * levels[i];
+    squares += static_cast<double>(levels[i]) * levels[i];
+  }
+  return low <= high * kStepSlack ? (low + high) * 0.5f : static_cast<float>(products / squares);
+}
+
+double squared_error(std::span<const float, 32> w, const int8_t* levels, float scale) {
+  double sum = 0;
+  for (size_t i = 0; i < w.size(); ++i) {
+    const double error = static_cast<double>(w[i]) - static_cast<double>(scale) * levels[i];
+    sum += error * error;
+  }
+  return sum;
 }
 
 }  // namespace
@@ -70,56 +88,56 @@ uint16_t q4_0_textbook(std::span<const float, 32> w, std::span<int8_t, 32> level
 }
 
 bool q4_0_recover_grid(std::span<const float, 32> w, std::span<int8_t, 32> levels, uint16_t& scale_f16) {
-  float absmax = 0;
-  for (float x : w) {
-    if (!std::isfinite(x)) return false;
-    absmax = std::max(absmax, std::fabs(x));
-  }
-  if (absmax == 0) {
+  uint32_t peak = 0;  // magnitudes compare like their bits
+  for (float x : w) peak = std::max(peak, bits_of(x) & 0x7fffffffu);
+  if (peak >= 0x7f800000u) return false;  // an infinity or a NaN
+  if (peak == 0) {
     std::fill(levels.begin(), levels.end(), int8_t{0});
     scale_f16 = 0;
     return true;
   }
-  const float tolerance = absmax * 0x1p-7f;  // what rounding the product to bfloat16 can move
+  const float inverse = 1.0f / float_of(peak);
   for (int m = 1; m <= 8; ++m) {
-    const float step = absmax / static_cast<float>(m);
+    const float factor = static_cast<float>(m);
+    const float tolerance = factor * 0x1p-7f;  // what rounding the product to bfloat16 can move
     int8_t found[32];
     bool fits = true;
     for (size_t i = 0; i < w.size() && fits; ++i) {
-      const float level = std::clamp(std::nearbyint(w[i] / step), -8.0f, 7.0f);
-      found[i] = static_cast<int8_t>(level);
-      fits = std::fabs(w[i] - step * level) <= tolerance;
+      const float x = w[i] * inverse * factor;
+      const float level = std::min(std::nearbyint(x), 7.0f);
+      fits = std::fabs(x - level) <= tolerance;
+      if (fits) found[i] = static_cast<int8_t>(level);
     }
     if (!fits) continue;
-
-    // Every stored value confines the true step to an interval. Their middle, as fp16, reproduces more of the
-    // stored bits than least squares does: all of them if the true step is a bfloat16 or fp16 value.
-    double low = 0, high = std::numeric_limits<double>::max();
-    double products = 0, squares = 0;
-    for (size_t i = 0; i < w.size(); ++i) {
-      if (found[i] == 0) continue;
-      const double level = std::abs(found[i]);
-      const Interval near = is_bf16(w[i]) ? bf16_neighbourhood(w[i])
-                                          : Interval{std::fabs(static_cast<double>(w[i])),
-                                                     std::fabs(static_cast<double>(w[i]))};
-      low = std::max(low, near.low / level);
-      high = std::min(high, near.high / level);
-      products += static_cast<double>(w[i]) * found[i];
-      squares += level * level;
-    }
-    const double middle = low <= high ? (low + high) / 2 : products / squares;
-    const uint16_t stored = to_f16(static_cast<float>(middle));
-    const float stored_step = from_f16(stored);
-    if (stored_step == 0 || !std::isfinite(stored_step)) return false;  // beyond the range of fp16
-    // Far down in the range of fp16 the stored step is too coarse to carry the levels that were found.
-    for (size_t i = 0; i < w.size(); ++i) {
-      if (std::clamp(std::nearbyint(w[i] / stored_step), -8.0f, 7.0f) != found[i]) return false;
-    }
+    const float step = grid_step(w, found);
+    if (!(step > kLeastStep && step < kStepLimit)) return false;
     std::copy(found, found + w.size(), levels.begin());
-    scale_f16 = stored;
+    scale_f16 = to_f16(step);
     return true;
   }
   return false;
+}
+
+uint16_t q4_0_least_error(std::span<const float, 32> w, std::span<int8_t, 32> levels) {
+  const uint16_t textbook = q4_0_textbook(w, levels);
+  double products = 0, squares = 0;
+  for (size_t i = 0; i < w.size(); ++i) {
+    products += static_cast<double>(w[i]) * levels[i];
+    squares += static_cast<double>(levels[i]) * levels[i];
+  }
+  const uint16_t fitted = squares > 0 ? to_f16(static_cast<float>(products / squares)) : uint16_t{0};
+  const float scale = from_f16(fitted);
+  if (scale == 0 || !std::isfinite(scale)) return textbook;
+  int8_t rounded[32];
+  for (size_t i = 0; i < w.size(); ++i) {
+    const float level = std::nearbyint(w[i] / scale);
+    rounded[i] = level == level ? static_cast<int8_t>(std::clamp(level, -8.0f, 7.0f)) : int8_t{0};
+  }
+  // A NaN or an infinity makes the sums equal or no numbers: then the textbook's stay.
+  if (!(squared_error(w, rounded, scale) < squared_error(w, levels.data(), from_f16(textbook))))
+    return textbook;
+  std::copy(rounded, rounded + w.size(), levels.begin());
+  return fitted;
 }
 
 uint16_t to_f16(float x) {

@@ -20,11 +20,31 @@ void symmetric_levels(std::span<const float> w, float scale, int bits, std::span
 // Levels come from the unrounded d.
 uint16_t q4_0_textbook(std::span<const float, 32> w, std::span<int8_t, 32> levels);
 
-// Recovers the trained grid w = bf16(step * level): smallest |level| m of the peak, 1..8, such that every
-// element lies within absmax * 2^-7 of step * rint(w / step). The stored step is the fp16 nearest to the
-// middle of the interval of steps that reproduce every bf16 value; levels are recomputed against it. All
-// zeros: true with step 0 and levels 0. False (levels, scale untouched): the group is on no 4-bit grid.
+// Recovers the trained grid w = bf16(step * level), step > 0, levels -8..7. With a = max |w| and t = w *
+// (1/a) the smallest |level| m of the peak, 1..8, is taken for which every x = t * m lies within m * 2^-7 of
+// l = min(rint(x), 7): those are the levels. If their greatest common divisor is 1 they are the trained ones,
+// whatever the step: docs/decisions/003-recovered-levels-are-exact.md has the proof. (A group shows its
+// levels only up to a common divisor: {2, 4} * s and {1, 2} * 2 s are the same numbers.) The step: |w|
+// confines it to what rounds to |w|, divided by |l|; the middle of the intersection of these intervals over
+// the group, or the least squares of w over l if nothing is left of them, stored as fp16. A step that is an
+// fp16 or bfloat16 value of at least 2^-14 comes back exactly; one below is stored with an error of up to
+// 2^-25. All zeros: true with step 0 and levels 0. False (levels, scale untouched): the group is on no 4-bit
+// grid, or its step is none that fp16 can hold (at most 2^-25, 65520 or more).
 bool q4_0_recover_grid(std::span<const float, 32> w, std::span<int8_t, 32> levels, uint16_t& scale_f16);
+
+// Intervals of steps meet if they miss each other by no more than this factor: their ends are float32 values.
+inline constexpr float kStepSlack = 1 + 0x1p-20f;
+// A step becomes a finite fp16 other than 0 if it lies between these two.
+inline constexpr float kLeastStep = 0x1p-25f;
+inline constexpr float kStepLimit = 65520.0f;
+
+// What KernelTable::recover_grid stores as the scale of a group that is on no grid (a NaN).
+inline constexpr uint16_t kOffGrid = 0x7e00;
+
+// For groups that should lie on a grid and do not: the textbook's levels and scale, or the least-squares
+// scale of those levels (sum w l / sum l^2, stored as fp16) with levels rounded anew, rint(w / scale) clamped
+// to -8..7, if its sum of squared errors (float64, in order) is smaller.
+uint16_t q4_0_least_error(std::span<const float, 32> w, std::span<int8_t, 32> levels);
 
 // Conversions that quantization needs in scalar form (round to nearest even).
 uint16_t to_f16(float x);

@@ -348,35 +348,15 @@ class ConfigReader {
     return true;
   }
 
-  // The last num_kv_shared_layers layers read the cache of the last layer of their type that still owns one.
   void read_kv_sharing() {
     std::vector<LayerConfig>& layers = config_.layers;
     const auto shared = static_cast<size_t>(
         text_.integer("num_kv_shared_layers", 0, static_cast<int64_t>(layers.size())).value_or(0));
     const bool double_wide = text_.boolean("use_double_wide_mlp").value_or(false);
     const size_t first_shared = layers.size() - shared;
-    for (size_t i = 0; i < layers.size(); ++i) {
-      layers[i].kv_source = i;
-      if (i < first_shared) continue;
-      layers[i].owns_kv = false;
-      if (double_wide) layers[i].intermediate_size *= 2;
-      size_t source = first_shared;
-      while (source > 0 && layers[source - 1].full_attention != layers[i].full_attention) --source;
-      if (source == 0) {
-        text_.invalid("num_kv_shared_layers",
-                      fmt::format("layer {} shares the cache of an earlier {} layer, but there is none", i,
-                                  layers[i].full_attention ? "full" : "sliding"));
-        return;
-      }
-      layers[i].kv_source = source - 1;
-      const LayerConfig& owner = layers[source - 1];
-      if (owner.head_dim != layers[i].head_dim || owner.kv_heads != layers[i].kv_heads) {
-        text_.invalid("num_kv_shared_layers",
-                      fmt::format("layer {} shares the cache of layer {}, but their heads differ in shape", i,
-                                  source - 1));
-        return;
-      }
-    }
+    for (size_t i = first_shared; i < layers.size() && double_wide; ++i) layers[i].intermediate_size *= 2;
+    const std::string problem = share_kv(layers, shared);
+    if (!problem.empty()) text_.invalid("num_kv_shared_layers", problem);
   }
 
   JsonFields top_;
@@ -385,6 +365,28 @@ class ConfigReader {
 };
 
 }  // namespace
+
+std::string share_kv(std::vector<LayerConfig>& layers, size_t shared) {
+  const size_t first_shared = layers.size() - shared;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    layers[i].kv_source = i;
+    if (i < first_shared) continue;
+    layers[i].owns_kv = false;
+    size_t source = first_shared;
+    while (source > 0 && layers[source - 1].full_attention != layers[i].full_attention) --source;
+    if (source == 0) {
+      return fmt::format("layer {} shares the cache of an earlier {} layer, but there is none", i,
+                         layers[i].full_attention ? "full" : "sliding");
+    }
+    layers[i].kv_source = source - 1;
+    const LayerConfig& owner = layers[source - 1];
+    if (owner.head_dim != layers[i].head_dim || owner.kv_heads != layers[i].kv_heads) {
+      return fmt::format("layer {} shares the cache of layer {}, but their heads differ in shape", i,
+                         source - 1);
+    }
+  }
+  return {};
+}
 
 size_t ModelConfig::last_kv_owner() const {
   size_t last = 0;

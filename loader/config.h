@@ -69,6 +69,10 @@ struct ModelConfig {
   bool small() const { return ple_width > 0; }
 };
 
+// Lets the last `shared` layers (at most all) read the cache of the last layer of their type that still owns
+// one. Returns what is wrong, nothing if all is well.
+std::string share_kv(std::vector<LayerConfig>& layers, size_t shared);
+
 // Parses the text of a config.json. `where` names it in errors. Refuses what the engine does not compute
 // (attention biases, another activation, an attention soft-cap, a foreign model_type) and impossible values.
 Result<ModelConfig> parse_config(std::string_view json, const std::string& where);

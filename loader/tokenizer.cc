@@ -13,14 +13,6 @@ namespace gemma {
 
 namespace {
 
-bool is_utf8(std::string_view text) {
-  Utf8Prefix prefix;
-  for (const char byte : text) {
-    if (!prefix.push(static_cast<uint8_t>(byte))) return false;
-  }
-  return prefix.complete();
-}
-
 // The JSON reader knows its text to be UTF-8; parts may hold anything.
 const std::string* first_invalid(const TokenizerParts& parts) {
   for (const std::string& piece : parts.pieces) {
@@ -58,6 +50,12 @@ Result<Tokenizer> Tokenizer::parse(std::string_view json, const std::string& whe
   return Tokenizer(std::move(*core));
 }
 
+Result<Tokenizer> Tokenizer::from_lists(TokenizerLists lists, const std::string& where) {
+  Result<TokenizerCore> core = assemble_tokenizer(std::move(lists), where);
+  if (!core) return fail(core.error());
+  return Tokenizer(std::move(*core));
+}
+
 Result<Tokenizer> Tokenizer::build(const TokenizerParts& parts, const std::string& where) {
   if (const std::string* invalid = first_invalid(parts)) {
     return fail(ErrorCode::kInvalidFile, where,
@@ -71,9 +69,7 @@ Result<Tokenizer> Tokenizer::build(const TokenizerParts& parts, const std::strin
   }
   lists.merges.assign(parts.merges.begin(), parts.merges.end());
   for (const auto& [id, content, special] : parts.added) lists.added.push_back({id, content, special});
-  Result<TokenizerCore> core = assemble_tokenizer(std::move(lists), where);
-  if (!core) return fail(core.error());
-  return Tokenizer(std::move(*core));
+  return from_lists(std::move(lists), where);
 }
 
 // Added tokens are found in all of the text first, special ones too: a special token that stays text still

@@ -26,6 +26,7 @@
 namespace gemma {
 
 struct TokenizerCore;
+struct TokenizerLists;
 
 // Whether special tokens that are spelled out in a text become their ids (a rendered template) or stay text
 // (what a user typed: "<turn|>" in a prompt must not end the turn).
@@ -57,6 +58,9 @@ class Tokenizer {
   static Result<Tokenizer> parse(std::string_view json,
                                  const std::string& where);  // `where` names it in errors
   static Result<Tokenizer> build(const TokenizerParts& parts, const std::string& where);
+  // The same from lists of views (loader/tokenizer_core.h), which must be UTF-8: for readers of other
+  // formats.
+  static Result<Tokenizer> from_lists(TokenizerLists lists, const std::string& where);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

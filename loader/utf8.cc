@@ -51,4 +51,12 @@ Utf8Scalar utf8_last_scalar(std::string_view text) {
   return utf8_scalar(text, at);
 }
 
+bool is_utf8(std::string_view text) {
+  Utf8Prefix prefix;
+  for (const char byte : text) {
+    if (!prefix.push(static_cast<uint8_t>(byte))) return false;
+  }
+  return prefix.complete();
+}
+
 }  // namespace gemma

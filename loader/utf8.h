@@ -43,4 +43,7 @@ class Utf8Prefix {
   uint8_t highest_ = 0xBF;
 };
 
+// Whether the whole text is valid.
+bool is_utf8(std::string_view text);
+
 }  // namespace gemma

@@ -9,6 +9,7 @@ void fill_integer_avx2(KernelTable& table) {
   table.matmul_int4_group32 = avx2::matmul_int4_group32;
   table.matmul_int4_channel = avx2::matmul_int4_channel;
   table.matmul_int8_channel = avx2::matmul_int8_channel;
+  table.matmul_int8_group = avx2::matmul_int8_group;
 }
 
 }  // namespace gemma::kernels

@@ -13,5 +13,7 @@ void matmul_int4_channel(const MatrixView& w, const Activations& acts, size_t ro
                          size_t out_stride);
 void matmul_int8_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride);
+void matmul_int8_group(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
+                       size_t out_stride);
 
 }  // namespace gemma::kernels::avx2

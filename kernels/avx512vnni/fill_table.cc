@@ -9,6 +9,7 @@ void fill_integer_avx512vnni(KernelTable& table) {
   table.matmul_int4_group32 = avx512vnni::matmul_int4_group32;
   table.matmul_int4_channel = avx512vnni::matmul_int4_channel;
   table.matmul_int8_channel = avx512vnni::matmul_int8_channel;
+  table.matmul_int8_group = avx512vnni::matmul_int8_group;
 }
 
 }  // namespace gemma::kernels

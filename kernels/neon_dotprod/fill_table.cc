@@ -11,6 +11,7 @@ void fill_integer_neon_dotprod([[maybe_unused]] KernelTable& table) {
   table.matmul_int4_group32 = neon_dotprod::matmul_int4_group32;
   table.matmul_int4_channel = neon_dotprod::matmul_int4_channel;
   table.matmul_int8_channel = neon_dotprod::matmul_int8_channel;
+  table.matmul_int8_group = neon_dotprod::matmul_int8_group;
 #endif
 }
 

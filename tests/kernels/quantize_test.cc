@@ -243,6 +243,93 @@ TEST_CASE("a step beyond the range of fp16 is refused") {
   }
 }
 
+float float_from(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof(x));
+  return x;
+}
+
+TEST_CASE("groups that show two levels only come back at every step") {
+  size_t wrong = 0;
+  for (int peak = -8; peak <= 7; ++peak) {
+    for (int other = -std::abs(peak); other <= std::min(std::abs(peak), 7); ++other) {
+      if (std::gcd(peak, other) != 1) continue;
+      for (uint32_t mantissa = 0; mantissa < 1 << 12; ++mantissa) {
+        const float step = float_from(120u << 23 | mantissa << 11 | 0x123);
+        float w[32] = {};
+        w[3] = bf16(step * static_cast<float>(peak));
+        w[20] = bf16(step * static_cast<float>(other));
+        Group group;
+        wrong += !q4_0_recover_grid(w, group.levels, group.scale) || group.levels[3] != peak ||
+                 group.levels[20] != other || group.levels[0] != 0;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("levels of a grid below the normal range of fp16 come back, with the nearest step") {
+  std::mt19937 engine(6);
+  for (int exponent = -24; exponent < -14; ++exponent) {
+    for (size_t trial = 0; trial < 200; ++trial) {
+      const float step = std::ldexp(1 + static_cast<float>(engine() % 4096) / 4096, exponent);
+      std::vector<int> levels = random_grid(-8, engine);
+      levels[0] = 7;
+      levels[1] = -8;
+      float w[32];
+      for (size_t i = 0; i < 32; ++i) w[i] = bf16(step * static_cast<float>(levels[i]));
+      Group group;
+      REQUIRE(q4_0_recover_grid(w, group.levels, group.scale));
+      for (size_t i = 0; i < 32; ++i) REQUIRE(group.levels[i] == levels[i]);
+      REQUIRE(std::fabs(from_f16(group.scale) - step) <= 0x1p-25f + step * 0x1p-8f);
+    }
+  }
+}
+
+// --- groups that lie on no grid ---
+
+double squared_error(std::span<const float, 32> w, const Group& group) {
+  double sum = 0;
+  for (size_t i = 0; i < 32; ++i) {
+    const double error = w[i] - static_cast<double>(from_f16(group.scale)) * group.levels[i];
+    sum += error * error;
+  }
+  return sum;
+}
+
+TEST_CASE("the least error is never above the textbook's and below it for most groups") {
+  std::mt19937 engine(10);
+  std::normal_distribution<float> normal(0, 0.02f);
+  size_t better = 0;
+  double least = 0, textbook_sum = 0;
+  for (size_t g = 0; g < 2000; ++g) {
+    float w[32];
+    for (float& value : w) value = bf16(normal(engine));
+    Group plain, fitted;
+    plain.scale = q4_0_textbook(w, plain.levels);
+    fitted.scale = q4_0_least_error(w, fitted.levels);
+    const double error = squared_error(w, fitted), before = squared_error(w, plain);
+    REQUIRE(error <= before);
+    better += error < before;
+    least += error;
+    textbook_sum += before;
+  }
+  CHECK(better > 1500);
+  CHECK(least < 0.97 * textbook_sum);
+}
+
+TEST_CASE("the least error of zeros, NaNs and infinities is the textbook's") {
+  for (float odd : {0.0f, kNan, kInf}) {
+    float w[32] = {odd, -8, 3};
+    if (odd == 0.0f) std::fill(w, w + 32, 0.0f);
+    Group plain, fitted;
+    plain.scale = q4_0_textbook(w, plain.levels);
+    fitted.scale = q4_0_least_error(w, fitted.levels);
+    CHECK(fitted.scale == plain.scale);
+    CHECK(std::equal(plain.levels, plain.levels + 32, fitted.levels));
+  }
+}
+
 // Value of a half or bfloat16, from its definition.
 double value_of(uint16_t bits, int exponent_bits, int mantissa_bits) {
   const int bias = (1 << (exponent_bits - 1)) - 1;
