@@ -2,8 +2,8 @@
 
 #include <atomic>
 
-// mimalloc.h's declarations, weak: the library itself does not need mimalloc, and builds with a sanitizer have
-// none.
+// mimalloc.h's declarations, weak: the library itself does not need mimalloc, and builds with a sanitizer
+// have none.
 extern "C" {
 __attribute__((weak)) bool mi_is_in_heap_region(const void* address);
 __attribute__((weak)) void* mi_heap_get_default();

@@ -1,5 +1,6 @@
 // The blocks that the program's allocator has handed out and not got back: what of a heap's memory is in use.
-// mimalloc (third_party/mimalloc.md) can be asked for them; other allocators cannot, and the functions say so.
+// mimalloc (third_party/mimalloc.md) can be asked for them; other allocators cannot, and the functions say
+// so.
 #pragma once
 
 #include <cstddef>

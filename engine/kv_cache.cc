@@ -11,7 +11,8 @@ size_t kv_type_bytes(kernels::KvType type) {
   return type == kernels::KvType::kF32 ? 4 : 2;
 }
 
-size_t KvCache::plan_slots(const ModelConfig& config, const LayerConfig& layer, const KvCacheOptions& options) {
+size_t KvCache::plan_slots(const ModelConfig& config, const LayerConfig& layer,
+                           const KvCacheOptions& options) {
   if (!layer.owns_kv) return 0;
   if (layer.full_attention) return options.context;
   const size_t ring = config.sliding_window - 1 + std::max(options.chunk, options.rollback);

@@ -60,7 +60,8 @@ class KvCache {
   void list_memory(const ModelConfig& config, std::vector<MemoryRange>& ranges) const;
 
   // Positions that a layer keeps in memory; 0 if it reads another's.
-  static size_t plan_slots(const ModelConfig& config, const LayerConfig& layer, const KvCacheOptions& options);
+  static size_t plan_slots(const ModelConfig& config, const LayerConfig& layer,
+                           const KvCacheOptions& options);
   // Bytes that create() would reserve.
   static uint64_t plan_bytes(const ModelConfig& config, const KvCacheOptions& options);
 

@@ -22,8 +22,8 @@ class LinearScratch {
   static Result<LinearScratch> create(size_t tokens, size_t max_cols, size_t threads);
   static uint64_t plan_bytes(size_t tokens, size_t max_cols, size_t threads);
 
-  // Bytes of each buffer. `fake` is written under fake schemes, `unpacked` where levels are multiplied in float,
-  // the others where the input is quantized.
+  // Bytes of each buffer. `fake` is written under fake schemes, `unpacked` where levels are multiplied in
+  // float, the others where the input is quantized.
   struct Plan {
     uint64_t fake, levels, scales, sums, unpacked;
   };

@@ -71,7 +71,8 @@ class MatrixBuilder {
   std::map<std::string, WeightQuantizer> quantizers_;  // by tensor and class: experts share one tensor's
 };
 
-// Elements of a matrix that one thread reads, quantizes and packs at a time: whole panels, about 1 MB as float32.
+// Elements of a matrix that one thread reads, quantizes and packs at a time: whole panels, about 1 MB as
+// float32.
 inline constexpr size_t kElementsPerStep = size_t{1} << 18;
 
 // How a matrix of a class is stored, given the type it has in the file.

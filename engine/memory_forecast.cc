@@ -35,13 +35,12 @@ class Forecast {
   std::map<std::tuple<MemoryPart, TensorClass, std::optional<size_t>, bool>, MemoryLine> lines_;
 };
 
-// Weights, and the rows on their way into them, whose memory the allocator keeps: as stored, as float32 and as
-// levels, for each thread.
+// Weights, and the rows on their way into them, whose memory the allocator keeps: as stored, as float32 and
+// as levels, for each thread.
 void add_weights(const Model& model, Forecast& forecast) {
   uint64_t built = 0;  // elements of the largest matrix that is not the mapped file's
   for (const PlannedWeight& weight : plan_weights(model.config(), model.scheme(), model.source())) {
-    MemoryLine line{
-        .part = MemoryPart::kWeights, .tensor_class = weight.tensor_class, .layer = weight.layer};
+    MemoryLine line{.part = MemoryPart::kWeights, .tensor_class = weight.tensor_class, .layer = weight.layer};
     line.mapped = weight.mapped_bytes > 0;
     // Every weight is read: what is mapped will be resident too.
     line.reserved_bytes = line.resident_bytes = weight.owned_bytes + weight.mapped_bytes;
@@ -77,7 +76,8 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
   using Rows = Forward::PlannedBuffer::Rows;
   const ModelConfig& config = model.config();
   const size_t threads = model.team().size();
-  for (const Forward::PlannedBuffer& planned : Forward::plan(config, session.chunk, session.context, threads)) {
+  for (const Forward::PlannedBuffer& planned :
+       Forward::plan(config, session.chunk, session.context, threads)) {
     const uint64_t row = uint64_t{planned.row_floats} * sizeof(float);
     const uint64_t bytes = planned.rows * row;
     uint64_t resident = 0;

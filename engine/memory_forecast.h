@@ -1,5 +1,5 @@
-// How much memory a model will take, told without its weights: from its config, the plans that the engine itself
-// allocates by, and what this process holds already (program, tokenizer, tensor lists).
+// How much memory a model will take, told without its weights: from its config, the plans that the engine
+// itself allocates by, and what this process holds already (program, tokenizer, tensor lists).
 //
 //   Result<std::unique_ptr<Model>> model = Model::load("synthetic:12b", {.weights = false});
 //   (*model)->choose_scheme("int4");

@@ -1,6 +1,6 @@
-// Every block that a model and a session hold, named: weights by class and layer, keys and values, activations,
-// scratch, logits, tokenizer. Small objects (config, lists of tensors) are not listed; memory_report.h finds
-// them by asking the allocator.
+// Every block that a model and a session hold, named: weights by class and layer, keys and values,
+// activations, scratch, logits, tokenizer. Small objects (config, lists of tensors) are not listed;
+// memory_report.h finds them by asking the allocator.
 #pragma once
 
 #include <vector>

@@ -60,8 +60,8 @@ std::vector<Interval> loaded_segments() {
 
 thread_local char thread_anchor;  // lies where this thread's variables are
 
-// Stacks of the team's threads. The first thread is the program's own: its stack is the mapping "[stack]", and
-// its variables lie in a mapping that the dynamic linker made.
+// Stacks of the team's threads. The first thread is the program's own: its stack is the mapping "[stack]",
+// and its variables lie in a mapping that the dynamic linker made.
 std::vector<Interval> stacks(const ThreadTeam& team, const ResidentPages& pages) {
   std::vector<Interval> found(team.size());
   const void* own_variables = nullptr;
@@ -153,7 +153,8 @@ class Accounting {
     }
     if (files_.empty()) return;
     MemoryLine& line = line_of({MemoryPart::kFileRest});
-    std::sort(mapped_.begin(), mapped_.end(), [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+    std::sort(mapped_.begin(), mapped_.end(),
+              [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
     for (const Interval& file : files_) {
       for (const Interval& rest : without(file, mapped_)) {
         line.reserved_bytes += rest.end - rest.begin;
@@ -172,7 +173,8 @@ class Accounting {
   // After all others: the heap's pages are looked for where nothing else is.
   void heap(const ThreadTeam& team) {
     if (!heap_is_open()) return;
-    std::sort(taken_.begin(), taken_.end(), [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+    std::sort(taken_.begin(), taken_.end(),
+              [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
     std::sort(heap_starts_.begin(), heap_starts_.end());
     uint64_t reserved = 0, resident = 0;
     for (const Mapping& mapping : pages_.mappings()) {
@@ -287,8 +289,8 @@ Result<MemoryReport> memory_report(const Model& model, const Session* session) {
   const TensorInfo* table = model.source().find("embed_tokens_per_layer.weight");
   if (table != nullptr && !table->file.empty()) report.ple_file_bytes = table->bytes();
   for (const MemoryLine& line : report.lines) report.accounted_bytes += line.resident_bytes;
-  report.unaccounted_bytes = static_cast<int64_t>(report.process.resident_bytes) -
-                             static_cast<int64_t>(report.accounted_bytes);
+  report.unaccounted_bytes =
+      static_cast<int64_t>(report.process.resident_bytes) - static_cast<int64_t>(report.accounted_bytes);
   return report;
 }
 

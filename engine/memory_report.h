@@ -35,8 +35,8 @@ struct MemoryReport {
   ProcessMemory process;
   std::vector<MemoryLine> lines;  // by part, class, layer
   uint64_t kv_used_bytes = 0;     // keys and values that the sequence so far has written
-  uint64_t ple_file_bytes = 0;    // of the per-layer table, read from its file row by row; 0 for synthetic ones
-  bool heap_is_open = false;      // else objects and allocator are unknown and stay unaccounted
+  uint64_t ple_file_bytes = 0;  // of the per-layer table, read from its file row by row; 0 for synthetic ones
+  bool heap_is_open = false;    // else objects and allocator are unknown and stay unaccounted
 
   uint64_t accounted_bytes = 0;   // sum of all lines' resident bytes
   int64_t unaccounted_bytes = 0;  // RSS minus that

@@ -1,7 +1,8 @@
 // What the operating system says of this process's memory, in bytes; 0 where /proc does not tell.
 //
-// The resident set has three parts, and VmRSS is their sum: anonymous memory (heap, stacks, buffers), pages of
-// files (code, mapped weights) and shared memory. Sources: /proc/self/status, /proc/self/smaps_rollup; proc(5).
+// The resident set has three parts, and VmRSS is their sum: anonymous memory (heap, stacks, buffers), pages
+// of files (code, mapped weights) and shared memory. Sources: /proc/self/status, /proc/self/smaps_rollup;
+// proc(5).
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 namespace gemma {
 
 struct ProcessMemory {
-  uint64_t resident_bytes = 0;       // RSS
-  uint64_t anonymous_bytes = 0;      // RSS = anonymous + file + shared
+  uint64_t resident_bytes = 0;   // RSS
+  uint64_t anonymous_bytes = 0;  // RSS = anonymous + file + shared
   uint64_t file_bytes = 0;
   uint64_t shared_bytes = 0;
   uint64_t peak_resident_bytes = 0;  // largest RSS since the start or reset_peak_resident()

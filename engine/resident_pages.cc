@@ -51,7 +51,8 @@ Result<ResidentPages> ResidentPages::read() {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
     Mapping mapping;
-    if (!parse(line, mapping)) return fail(ErrorCode::kUnsupported, "/proc/self/maps", "cannot be read", kHint);
+    if (!parse(line, mapping))
+      return fail(ErrorCode::kUnsupported, "/proc/self/maps", "cannot be read", kHint);
     // The kernel's own page at the end of the address space is no memory of ours.
     if (mapping.path != "[vsyscall]") pages.mappings_.push_back(std::move(mapping));
   }
@@ -123,7 +124,8 @@ uint64_t cached_bytes(const void* begin, size_t n) {
   if (::mincore(reinterpret_cast<void*>(first), cached.size() * page, cached.data()) != 0) return 0;
   uint64_t total = 0;
   for (size_t i = 0; i < cached.size(); ++i) {
-    const uintptr_t from = std::max(address, first + i * page), to = std::min(address + n, first + (i + 1) * page);
+    const uintptr_t from = std::max(address, first + i * page),
+                    to = std::min(address + n, first + (i + 1) * page);
     if ((cached[i] & 1) != 0) total += to - from;
   }
   return total;

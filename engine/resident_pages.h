@@ -1,6 +1,6 @@
-// Which pages of this process lie in memory: a snapshot of /proc/self/maps and /proc/self/pagemap, asked range
-// by range. It counts what the kernel counts as RSS, page by page, so that parts of a heap or of a mapped file
-// can be told apart, which no sum of /proc gives.
+// Which pages of this process lie in memory: a snapshot of /proc/self/maps and /proc/self/pagemap, asked
+// range by range. It counts what the kernel counts as RSS, page by page, so that parts of a heap or of a
+// mapped file can be told apart, which no sum of /proc gives.
 //
 //   Result<ResidentPages> pages = ResidentPages::read();
 //   pages->bytes(buffer.data(), buffer.bytes());   // of a reserved buffer, what has been touched

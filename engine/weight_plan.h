@@ -23,8 +23,9 @@ struct PlannedWeight {
   size_t blocks = 1;          // equal blocks that make up owned_bytes: an expert each
 };
 
-// The tensors of plan_tensors() that `source` has and the model uses, in that order; the per-layer table takes
-// no memory and is left out. With a tied head of a scheme of its own there are two entries for the embedding.
+// The tensors of plan_tensors() that `source` has and the model uses, in that order; the per-layer table
+// takes no memory and is left out. With a tied head of a scheme of its own there are two entries for the
+// embedding.
 std::vector<PlannedWeight> plan_weights(const ModelConfig& config, const Scheme& scheme,
                                         const TensorSource& source);
 

@@ -10,6 +10,7 @@
 #include "engine/buffer.h"
 #include "tools/eval_model.h"
 #include "tools/options.h"
+#include "tools/spread_tokens.h"
 #include "tools/terminal.h"
 
 namespace gemma {
@@ -28,9 +29,10 @@ struct MemoryFlags {
 };
 
 Options memory_options(MemoryFlags& flags) {
-  Options options(std::string(kProgram),
-                  "Tells where the memory of a running model is, part by part; or, with --forecast, how much a "
-                  "model will take, without loading it.");
+  Options options(
+      std::string(kProgram),
+      "Tells where the memory of a running model is, part by part; or, with --forecast, how much a "
+      "model will take, without loading it.");
   options.group("Model");
   options.add({.name = "model",
                .letter = 'm',
@@ -87,12 +89,13 @@ Options memory_options(MemoryFlags& flags) {
                .range = {.min = 0, .max = 1 << 24},
                .default_text = "all of the context",
                .help = "with --forecast: positions in use"});
-  options.add({.name = "limit",
-               .target = &flags.limit,
-               .value = "SIZE",
-               .default_text = "none",
-               .help = "the most it may take at its peak, such as 8GB or 6GiB: says whether it fits, and the exit "
-                       "code is 1 if not"});
+  options.add(
+      {.name = "limit",
+       .target = &flags.limit,
+       .value = "SIZE",
+       .default_text = "none",
+       .help = "the most it may take at its peak, such as 8GB or 6GiB: says whether it fits, and the exit "
+               "code is 1 if not"});
   options.group("Report");
   options.add({.name = "layers", .target = &flags.layers, .help = "a line for every layer as well"});
   options.add({.name = "json", .target = &flags.json, .help = "print one JSON object instead of text"});
@@ -111,13 +114,6 @@ SessionOptions session_of(const MemoryFlags& flags) {
   return session;
 }
 
-// Ids spread over the vocabulary: rows of tables are touched here and there, as by a text.
-std::vector<int32_t> prompt_of(size_t tokens, size_t vocab) {
-  std::vector<int32_t> ids(tokens);
-  for (size_t i = 0; i < tokens; ++i) ids[i] = static_cast<int32_t>((2 + i * 7919) % vocab);
-  return ids;
-}
-
 Result<MemoryRun> run(const Model& model, Session& session, const MemoryFlags& flags) {
   MemoryRun run;
   const auto phase_ends = [&](const char* name) {
@@ -126,7 +122,7 @@ Result<MemoryRun> run(const Model& model, Session& session, const MemoryFlags& f
     run.peaks_by_phase = reset_peak_resident();
   };
   phase_ends("load");
-  const std::vector<int32_t> prompt = prompt_of(flags.prompt_tokens, model.config().vocab_size);
+  const std::vector<int32_t> prompt = spread_tokens(flags.prompt_tokens, model.config().vocab_size);
   Result<std::span<const float>> logits = session.extend(prompt);
   if (!logits) return fail(std::move(logits.error()));
   phase_ends("prefill");
@@ -165,16 +161,18 @@ std::string run_text(const Model& model, const Session& session, const MemoryRun
                       format_bytes(process.resident_bytes), "unaccounted",
                       fmt::format("{:.2f} MB", static_cast<double>(report.unaccounted_bytes) / 1e6),
                       format_bytes(unaccounted_limit(report)));
-  if (!report.heap_is_open) text += "  the allocator of this build does not tell of its blocks: see docs/memory.md\n";
+  if (!report.heap_is_open)
+    text += "  the allocator of this build does not tell of its blocks: see docs/memory.md\n";
   text += fmt::format("\n  KV in use {} of {} reserved\n", format_bytes(report.kv_used_bytes),
                       format_bytes(session.kv_reserved_bytes()));
   if (report.ple_file_bytes > 0) {
-    text += fmt::format("  per-layer table {} in its file, read row by row (page cache, not in the resident set)\n",
-                        format_bytes(report.ple_file_bytes));
+    text += fmt::format(
+        "  per-layer table {} in its file, read row by row (page cache, not in the resident set)\n",
+        format_bytes(report.ple_file_bytes));
   }
-  text += fmt::format("  RSS {} = {} anonymous + {} of files + {} shared\n", format_bytes(process.resident_bytes),
-                      format_bytes(process.anonymous_bytes), format_bytes(process.file_bytes),
-                      format_bytes(process.shared_bytes));
+  text += fmt::format("  RSS {} = {} anonymous + {} of files + {} shared\n",
+                      format_bytes(process.resident_bytes), format_bytes(process.anonymous_bytes),
+                      format_bytes(process.file_bytes), format_bytes(process.shared_bytes));
   text += fmt::format("  PSS {}, VMS {}, page tables {}\n\n", format_bytes(process.proportional_bytes),
                       format_bytes(process.virtual_bytes), format_bytes(process.page_table_bytes));
   text += fmt::format("  {:<26}{:>12}{:>12}\n", "", "peak", "at the end");
@@ -205,7 +203,8 @@ ExitCode finish(nlohmann::ordered_json json, std::string text, bool as_json, uin
     text += "\n" + verdict(peak, *limit);
   }
   const ExitCode printed = print(
-      kProgram, as_json ? json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n" : text);
+      kProgram,
+      as_json ? json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n" : text);
   return printed == ExitCode::kOk && limit && peak > *limit ? ExitCode::kThreshold : printed;
 }
 
@@ -230,8 +229,9 @@ Result<ExitCode> forecast(const std::string& name, const MemoryFlags& flags, std
   text += memory_table(made->lines, flags.layers);
   text += fmt::format("  {:<26}{:>12}\n", "peak of the resident set", format_bytes(made->resident_bytes));
   if (made->ple_file_bytes > 0) {
-    text += fmt::format("\n  per-layer table {} in its file, read row by row (page cache, not in the resident set)\n",
-                        format_bytes(made->ple_file_bytes));
+    text += fmt::format(
+        "\n  per-layer table {} in its file, read row by row (page cache, not in the resident set)\n",
+        format_bytes(made->ple_file_bytes));
   }
   nlohmann::ordered_json json = head_json(**model, made->session, made->tokens);
   json["forecast"] = true;
@@ -282,7 +282,8 @@ Result<uint64_t> parse_bytes(const std::string& text) {
   }
   // Above 2^63 nothing is a size, and a double that large would not convert.
   if (error != std::errc() || !unit.empty() || !(value >= 0) || value * factor > 9e18) {
-    return fail(ErrorCode::kUsage, "size", fmt::format("expected a size such as 8GB or 512MiB, found \"{}\"", text));
+    return fail(ErrorCode::kUsage, "size",
+                fmt::format("expected a size such as 8GB or 512MiB, found \"{}\"", text));
   }
   return static_cast<uint64_t>(value * factor);
 }
@@ -303,7 +304,8 @@ ExitCode eval_memory(int argc, const char* const* argv) {
   }
   const Result<std::string> name = model_or_shipped(flags.model);
   if (!name) return report(kProgram, name.error());
-  const Result<ExitCode> outcome = flags.forecast ? forecast(*name, flags, limit) : measure(*name, flags, limit);
+  const Result<ExitCode> outcome =
+      flags.forecast ? forecast(*name, flags, limit) : measure(*name, flags, limit);
   return outcome ? *outcome : report(kProgram, outcome.error());
 }
 

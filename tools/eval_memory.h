@@ -1,4 +1,5 @@
-// gemma-eval memory: where the memory of a running model is, and how much one will take that is not even loaded.
+// gemma-eval memory: where the memory of a running model is, and how much one will take that is not even
+// loaded.
 //
 //   gemma-eval memory --model synthetic:e2b --scheme int4
 //   gemma-eval memory --forecast --model synthetic:12b --scheme int4 --context 32768 --limit 8GB

@@ -104,7 +104,8 @@ Json memory_lines_json(const std::vector<MemoryLine>& lines) {
   for (const MemoryLine& line : lines) {
     Json one = {{"part", to_string(line.part)}};
     if (line.part == MemoryPart::kWeights) {
-      one["class"] = line.tensor_class == TensorClass::kFloat ? "float" : std::string(to_string(line.tensor_class));
+      one["class"] =
+          line.tensor_class == TensorClass::kFloat ? "float" : std::string(to_string(line.tensor_class));
       one["mapped"] = line.mapped;
     }
     if (line.layer) one["layer"] = *line.layer;

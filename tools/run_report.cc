@@ -65,7 +65,8 @@ std::string stats_text(const Model& model, const Session& session, const Samplin
   line("scratch", format_bytes(session.scratch_bytes()));
   line("resident", fmt::format("{}, peak {}", format_bytes(memory.resident_bytes),
                                format_bytes(memory.peak_resident_bytes)));
-  if (const Result<MemoryReport> where = memory_report(model, &session)) line("  of it", memory_summary(*where));
+  if (const Result<MemoryReport> where = memory_report(model, &session))
+    line("  of it", memory_summary(*where));
   if (!texts.empty() && sampling.samples()) line("seed", fmt::format("{}", texts.front().seed));
   if (!texts.empty()) line("finish", std::string(to_string(texts.front().finish)));
   return text;
