@@ -94,6 +94,9 @@ constexpr Kernel kKernels[] = {
     {"int4_group32", WeightFormat::kInt4Group32, 4, &KernelTable::matmul_int4_group32},
     {"int4_channel", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_channel},
     {"int8_channel", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_channel},
+    {"int2_static", WeightFormat::kInt2Channel, 2, &KernelTable::matmul_int2_static},
+    {"int4_static", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_static},
+    {"int8_static", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_static},
 };
 
 struct Shape {
@@ -108,6 +111,7 @@ void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape,
   const size_t copies = kArenaBytes / bytes;
   const auto* data = reinterpret_cast<const std::byte*>(arena().data());
   const std::vector<float> w_scales(shape.rows, 0.01f);
+  const std::vector<int32_t> zero_sums(shape.rows, -128);
 
   std::vector<float> x(tokens * shape.cols);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u % 2001) * 1e-3f - 1;
@@ -115,8 +119,17 @@ void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape,
   std::vector<float> scales(x.size() / group);
   std::vector<int32_t> sums(scales.size());
   table.quantize_activations(x.data(), tokens, shape.cols, group, 127, q.data(), scales.data(), sums.data());
-  const Activations acts = {
-      ActivationKind::kInt8Token, tokens, shape.cols, group, x.data(), q.data(), scales.data(), sums.data()};
+  std::vector<uint8_t> u(x.size());
+  table.quantize_static(x.data(), x.size(), 1.0f / 127, u.data());
+  const Activations acts = {ActivationKind::kInt8Token,
+                            tokens,
+                            shape.cols,
+                            group,
+                            x.data(),
+                            q.data(),
+                            scales.data(),
+                            sums.data(),
+                            u.data()};
 
   std::vector<float> out(tokens * shape.rows);
   size_t copy = 0;
@@ -127,7 +140,8 @@ void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape,
                           shape.cols,
                           data + copy * bytes,
                           w_scales.data(),
-                          0};
+                          0,
+                          {w_scales.data(), zero_sums.data(), 0.5f}};
     (table.*kernel.entry)(w, acts, 0, shape.rows, out.data(), shape.rows);
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();

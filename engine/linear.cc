@@ -118,6 +118,7 @@ void linear(const kernels::KernelTable& kernels, const ThreadTeam& team, const M
         return kernels.matmul_int8_channel(view, acts, begin, end, out, out_stride);
       case WeightFormat::kInt8Group:
         return kernels.matmul_int8_group(view, acts, begin, end, out, out_stride);
+      case WeightFormat::kInt2Channel:
       case WeightFormat::kLevels:
         break;
     }

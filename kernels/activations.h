@@ -13,9 +13,11 @@ enum class ActivationKind : uint8_t {
   kInt8Group,  // 8-bit levels, one scale per token and group of columns
   kInt4Token,  // 4-bit levels (-7..7), one scale per token
   kInt4Group,
+  kInt8Static,  // 8-bit levels -128..127 with a scale known beforehand, stored as level + 128
 };
 
-// value = scales[...] * q, q in [-Qmax, Qmax], Qmax 127 or 7.
+// value = scales[...] * q, q in [-Qmax, Qmax], Qmax 127 or 7; kInt8Static: the matrix's input scale times
+// (u - 128).
 struct Activations {
   ActivationKind kind = ActivationKind::kFloat;
   size_t tokens = 0;
@@ -26,6 +28,7 @@ struct Activations {
   const float* scales = nullptr;  // (tokens, cols/group)
   const int32_t* sums = nullptr;  // (tokens, cols/group): sum of q over the group, for the zero point of
                                   // unsigned weight nibbles
+  const uint8_t* u = nullptr;     // (tokens, cols); kInt8Static only
 };
 
 }  // namespace gemma::kernels

@@ -15,6 +15,7 @@ KernelTable make_table(Isa isa) {
   fill_quantize_portable(table);
   fill_integer_portable(table);
   fill_int8_group_portable(table);
+  fill_static_portable(table);
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2) {
     fill_float_avx2(table);

@@ -85,6 +85,18 @@ struct KernelTable {
   // kInt8Group with group 32.
   void (*matmul_int8_group)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
                             float* out, size_t out_stride);
+
+  // --- static scales on both sides; every expression is in kernels/static_scales.h ---
+  // u = clamp(rint(x / scale), -128, 127) + 128 for n values; scale > 0.
+  void (*quantize_static)(const float* x, size_t n, float scale, uint8_t* u);
+  // kInt2Channel, kInt4Channel and kInt8Channel panels with w.statics; acts.kind must be kInt8Static. The
+  // sums are exact for up to 131071 columns.
+  void (*matmul_int2_static)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                             float* out, size_t out_stride);
+  void (*matmul_int4_static)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                             float* out, size_t out_stride);
+  void (*matmul_int8_static)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                             float* out, size_t out_stride);
 };
 
 // The table of an instruction set that supported_isas() lists.
@@ -99,6 +111,7 @@ void fill_float_portable(KernelTable& table);  // kernels/portable/
 void fill_quantize_portable(KernelTable& table);
 void fill_integer_portable(KernelTable& table);
 void fill_int8_group_portable(KernelTable& table);
+void fill_static_portable(KernelTable& table);
 void fill_float_avx2(KernelTable& table);  // kernels/float_kernels.cc, Highway
 void fill_float_avx512(KernelTable& table);
 void fill_float_neon(KernelTable& table);

@@ -18,17 +18,26 @@ enum class WeightFormat : uint8_t {
   kLevels,
   // Panels for the integer kernels (16 rows; kernels/pack.h has the picture): int4 in groups of 32 columns
   // with
-  // one fp16 scale each, int4 with one float32 scale per row, int8 with one float32 scale per row.
+  // one fp16 scale each; 4, 8 or 2 bits with one float32 scale per row.
   kInt4Group32,
   kInt4Channel,
   kInt8Channel,
   // Panels of int8 levels in groups of 16 or 32 columns (`group`) with one float32 scale each
   // (kernels/int8_group.h). bits is 8, or 6 where all levels lie in -32..31.
   kInt8Group,
+  kInt2Channel,
 };
 
 inline constexpr size_t kPanelRows = 16;
 inline constexpr size_t kGroup = 32;
+
+// What a product of 8-bit levels with static scales on both sides needs besides the levels
+// (kernels/static_scales.h). Both arrays (padded rows), made when the matrix is packed.
+struct StaticScales {
+  const float* factors = nullptr;      // integer sum -> level of the output; output == 0: -> its value
+  const int32_t* zero_sums = nullptr;  // -128 * (sum of the row's levels): activations are level + 128
+  float output = 0;                    // scale of the output's levels; 0: the output is not quantized
+};
 
 struct MatrixView {
   WeightFormat format = WeightFormat::kF32;
@@ -40,6 +49,7 @@ struct MatrixView {
                                   // rows); null for kInt4Group32 (its fp16 scales lie inside the panels)
   size_t group = 0;               // kLevels: columns that share a scale; 0: one scale for the whole tensor
                                   // (scales has one element); = cols: per output channel
+  StaticScales statics = {};      // for the kernels whose name ends in _static
 };
 
 }  // namespace gemma::kernels

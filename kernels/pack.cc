@@ -24,6 +24,8 @@ size_t panel_bytes(WeightFormat format, size_t cols) {
       return groups * kGroupBytes;
     case WeightFormat::kInt4Channel:
       return groups * 4 * kLine;
+    case WeightFormat::kInt2Channel:
+      return groups * 2 * kLine;
     default:
       return groups * 8 * kLine;
   }
@@ -37,19 +39,21 @@ size_t level_row_bytes(int bits, size_t cols) {
   return (cols * static_cast<size_t>(stored_bits(bits)) + 7) / 8;
 }
 
-// Where a level of a panel matrix lies: its byte, and whether in the high nibble.
+// Where a level of a panel matrix lies: its byte, and which bits of it.
 struct Place {
   size_t byte;
-  bool high;
+  int shift;
 };
 
 Place place_of(WeightFormat format, size_t cols, size_t row, size_t col) {
-  const size_t panel = row / kPanelRows * panel_bytes(format, cols);
-  const size_t lane = row % kPanelRows * 4;
-  if (format == WeightFormat::kInt8Channel) return {panel + col / 4 * kLine + lane + col % 4, false};
+  const size_t lane = row / kPanelRows * panel_bytes(format, cols) + row % kPanelRows * 4;
+  if (format == WeightFormat::kInt8Channel) return {lane + col / 4 * kLine + col % 4, 0};
+  if (format == WeightFormat::kInt2Channel) {
+    return {lane + col / 16 * kLine + col % 4, static_cast<int>(col % 16 / 4 * 2)};
+  }
   const size_t line = col % kGroup / 8;
   const size_t group_bytes = format == WeightFormat::kInt4Group32 ? kGroupBytes : 4 * kLine;
-  return {panel + col / kGroup * group_bytes + line * kLine + lane + col % 4, col % 8 >= 4};
+  return {lane + col / kGroup * group_bytes + line * kLine + col % 4, col % 8 >= 4 ? 4 : 0};
 }
 
 const std::byte* scales_of(const std::byte* data, size_t cols, size_t row, size_t group) {
@@ -79,14 +83,39 @@ void pack_bytes(const int8_t* levels, std::byte* out) {
   for (size_t line = 0; line < kGroup / 4; ++line) std::memcpy(out + line * kLine, levels + 4 * line, 4);
 }
 
+// The same for 2 bits: four bytes of each of two lines.
+void pack_pairs(const int8_t* levels, std::byte* out) {
+  for (size_t line = 0; line < 2; ++line) {
+    for (size_t j = 0; j < 4; ++j) {
+      int byte = 0;
+      for (size_t i = 0; i < 4; ++i) byte |= (levels[line * 16 + i * 4 + j] + 2) << (2 * i);
+      out[line * kLine + j] = static_cast<std::byte>(byte);
+    }
+  }
+}
+
+// A byte of padding: level 0 as that format stores it.
+int zero_byte(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kInt8Channel:
+      return 0;
+    case WeightFormat::kInt2Channel:
+      return 0xaa;
+    default:
+      return 0x88;
+  }
+}
+
 // One panel: n rows of levels (n, cols), padded to 16 rows and to whole groups with level 0 and scale 0.
 void pack_panel(WeightFormat format, size_t cols, size_t n, const int8_t* levels, const uint16_t* scales_f16,
                 std::byte* panel) {
   const size_t groups = padded_cols(cols) / kGroup;
   const size_t group_bytes = panel_bytes(format, cols) / groups;
-  const bool nibbles = format != WeightFormat::kInt8Channel;
-  // Rows of padding: byte 0x88 where nibbles are stored as level + 8; their scales too are overwritten below.
-  if (n < kPanelRows) std::memset(panel, nibbles ? 0x88 : 0, groups * group_bytes);
+  const auto pack_group = format == WeightFormat::kInt8Channel   ? pack_bytes
+                          : format == WeightFormat::kInt2Channel ? pack_pairs
+                                                                 : pack_nibbles;
+  // Rows of padding; scales among them are overwritten below.
+  if (n < kPanelRows) std::memset(panel, zero_byte(format), groups * group_bytes);
   for (size_t tile = 0; tile < groups; tile += kTileGroups) {
     const size_t end = std::min(groups, tile + kTileGroups);
     for (size_t r = 0; r < n; ++r) {
@@ -97,12 +126,7 @@ void pack_panel(WeightFormat format, size_t cols, size_t n, const int8_t* levels
           std::copy(in, in + (cols - g * kGroup), padded);
           in = padded;
         }
-        std::byte* to = panel + g * group_bytes + r * 4;
-        if (nibbles) {
-          pack_nibbles(in, to);
-        } else {
-          pack_bytes(in, to);
-        }
+        pack_group(in, panel + g * group_bytes + r * 4);
       }
     }
     if (format != WeightFormat::kInt4Group32) continue;
@@ -144,6 +168,13 @@ void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size
   }
 }
 
+int panel_level(const MatrixView& w, size_t row, size_t col) {
+  const Place place = place_of(w.format, w.cols, row, col);
+  const int byte = static_cast<int>(w.data[place.byte]) >> place.shift;
+  if (w.format == WeightFormat::kInt8Channel) return static_cast<int8_t>(byte);
+  return w.format == WeightFormat::kInt2Channel ? (byte & 3) - 2 : (byte & 15) - 8;
+}
+
 void unpack_levels(const MatrixView& w, size_t row, int8_t* out) {
   if (w.format == WeightFormat::kLevels) {
     const int width = stored_bits(w.bits);
@@ -160,13 +191,7 @@ void unpack_levels(const MatrixView& w, size_t row, int8_t* out) {
     for (size_t c = 0; c < w.cols; ++c) out[c] = int8_group_level(w, row, c);
     return;
   }
-  for (size_t c = 0; c < w.cols; ++c) {
-    const Place place = place_of(w.format, w.cols, row, c);
-    const int byte = static_cast<int>(w.data[place.byte]);
-    out[c] = static_cast<int8_t>(w.format == WeightFormat::kInt8Channel ? static_cast<int8_t>(byte)
-                                 : place.high                           ? (byte >> 4) - 8
-                                                                        : (byte & 15) - 8);
-  }
+  for (size_t c = 0; c < w.cols; ++c) out[c] = static_cast<int8_t>(panel_level(w, row, c));
 }
 
 float weight_scale(const MatrixView& w, size_t row, size_t col) {
@@ -178,6 +203,7 @@ float weight_scale(const MatrixView& w, size_t row, size_t col) {
     }
     case WeightFormat::kInt4Channel:
     case WeightFormat::kInt8Channel:
+    case WeightFormat::kInt2Channel:
       return w.scales[row];
     case WeightFormat::kInt8Group:
       return int8_group_scale(w, row, col);
@@ -213,10 +239,7 @@ void dequantize_row(const MatrixView& w, size_t row, float* out) {
     default:
       break;
   }
-  // Levels a group at a time, so that the scale is looked up once for each.
-  int8_t levels[kGroup];
-  const size_t run = w.format == WeightFormat::kLevels ? 1 : kGroup;
-  if (run == 1) {
+  if (w.format == WeightFormat::kLevels) {
     const int width = stored_bits(w.bits);
     const int mask = (1 << width) - 1;
     const int offset = 1 << (w.bits - 1);
@@ -234,15 +257,9 @@ void dequantize_row(const MatrixView& w, size_t row, float* out) {
   }
   for (size_t c = 0; c < w.cols; c += kGroup) {
     const float scale = weight_scale(w, row, c);
-    const size_t n = std::min(kGroup, w.cols - c);
-    for (size_t i = 0; i < n; ++i) {
-      const Place place = place_of(w.format, w.cols, row, c + i);
-      const int byte = static_cast<int>(w.data[place.byte]);
-      levels[i] = static_cast<int8_t>(w.format == WeightFormat::kInt8Channel ? static_cast<int8_t>(byte)
-                                      : place.high                           ? (byte >> 4) - 8
-                                                                             : (byte & 15) - 8);
+    for (size_t i = c; i < std::min(w.cols, c + kGroup); ++i) {
+      out[i] = scale * static_cast<float>(panel_level(w, row, i));
     }
-    for (size_t i = 0; i < n; ++i) out[c + i] = scale * static_cast<float>(levels[i]);
   }
 }
 

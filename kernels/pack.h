@@ -7,6 +7,8 @@
 //            groups of 32: per 32 columns 4 lines (256 bytes), then 16 fp16 scales (32 bytes)
 //            per channel: lines only; columns padded to a multiple of 32 with level 0
 //   int8     per 4 columns a 64-byte line: byte row*4 + j is column j, as signed level; padded to 32 columns
+//   int2     per 16 columns a 64-byte line: byte row*4 + j holds columns j, 4 + j, 8 + j and 12 + j, lowest
+//            bits first, as level + 2 (levels -2..1); padded to 32 columns with level 0 (byte 0xaa)
 //
 // vpmaddubsw, vpdpbusd and sdot read a line as it is; GEMV and GEMM share it.
 #pragma once
@@ -35,5 +37,7 @@ void dequantize_row(const MatrixView& w, size_t row, float* out);
 // The levels alone (formats with levels), and the scale of column `col` of a row.
 void unpack_levels(const MatrixView& w, size_t row, int8_t* out);
 float weight_scale(const MatrixView& w, size_t row, size_t col);
+// One level of a panel format, read where the picture above puts it.
+int panel_level(const MatrixView& w, size_t row, size_t col);
 
 }  // namespace gemma::kernels

@@ -15,5 +15,12 @@ void matmul_int8_channel(const MatrixView& w, const Activations& acts, size_t ro
                          size_t out_stride);
 void matmul_int8_group(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                        size_t out_stride);
+void quantize_static(const float* x, size_t n, float scale, uint8_t* u);
+void matmul_int2_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
+                        size_t out_stride);
+void matmul_int4_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
+                        size_t out_stride);
+void matmul_int8_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
+                        size_t out_stride);
 
 }  // namespace gemma::kernels::avx2

@@ -12,6 +12,10 @@ void fill_integer_neon_dotprod([[maybe_unused]] KernelTable& table) {
   table.matmul_int4_channel = neon_dotprod::matmul_int4_channel;
   table.matmul_int8_channel = neon_dotprod::matmul_int8_channel;
   table.matmul_int8_group = neon_dotprod::matmul_int8_group;
+  table.quantize_static = neon_dotprod::quantize_static;
+  table.matmul_int2_static = neon_dotprod::matmul_int2_static;
+  table.matmul_int4_static = neon_dotprod::matmul_int4_static;
+  table.matmul_int8_static = neon_dotprod::matmul_int8_static;
 #endif
 }
 

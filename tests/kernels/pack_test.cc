@@ -24,9 +24,9 @@ struct Case {
   int bits;
 };
 constexpr Case kCases[] = {{WeightFormat::kInt4Group32, 4}, {WeightFormat::kInt4Channel, 4},
-                           {WeightFormat::kInt8Channel, 8}, {WeightFormat::kLevels, 2},
-                           {WeightFormat::kLevels, 3},      {WeightFormat::kLevels, 4},
-                           {WeightFormat::kLevels, 8}};
+                           {WeightFormat::kInt8Channel, 8}, {WeightFormat::kInt2Channel, 2},
+                           {WeightFormat::kLevels, 2},      {WeightFormat::kLevels, 3},
+                           {WeightFormat::kLevels, 4},      {WeightFormat::kLevels, 8}};
 
 TEST_CASE("levels come back from every format, at any number of rows and columns") {
   std::mt19937 engine(1);
@@ -156,6 +156,23 @@ TEST_CASE("a dequantized row is level times scale in every format") {
         }
       }
     }
+  }
+}
+
+TEST_CASE(
+    "a line of 2-bit levels holds columns j, 4 + j, 8 + j and 12 + j of a row in byte j, lowest bits first") {
+  std::vector<int8_t> levels(16 * 20, 0);
+  const int8_t row5[20] = {-2, -1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, -2, -2, -2, -2, 1, -1, -2, 0};
+  std::copy(row5, row5 + 20, levels.begin() + 5 * 20);
+  std::vector<std::byte> data(packed_bytes(WeightFormat::kInt2Channel, 2, 16, 20));
+  REQUIRE(data.size() == 2 * 64);  // 20 columns padded to 32
+  pack_rows(WeightFormat::kInt2Channel, 2, 16, 20, 0, 16, levels.data(), nullptr, data.data());
+  const int first_line[4] = {0b00'10'11'00, 0b00'10'11'01, 0b00'10'11'10, 0b00'10'11'11};
+  const int second_line[4] = {0b10'10'10'11, 0b10'10'10'01, 0b10'10'10'00, 0b10'10'10'10};
+  for (size_t j = 0; j < 4; ++j) {
+    CHECK(static_cast<int>(data[5 * 4 + j]) == first_line[j]);
+    CHECK(static_cast<int>(data[64 + 5 * 4 + j]) == second_line[j]);
+    CHECK(static_cast<int>(data[6 * 4 + j]) == 0xaa);  // level 0
   }
 }
 

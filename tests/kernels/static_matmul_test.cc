@@ -1,0 +1,267 @@
+// Matmuls between static scales (the mobile format): every instruction set against the portable definition,
+// bit for bit; the definition against integers and float64 written out here; and what the clamps are for.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "kernels/kernel_table.h"
+#include "kernels/pack.h"
+#include "kernels/static_scales.h"
+
+namespace gemma::kernels {
+namespace {
+
+enum class Fill { kRandom, kLowest, kHighest, kZero, kAlternating };
+constexpr Fill kFills[] = {Fill::kRandom, Fill::kLowest, Fill::kHighest, Fill::kZero, Fill::kAlternating};
+constexpr int kWidths[] = {2, 4, 8};
+
+std::vector<int8_t> levels_of(Fill fill, int bits, size_t n, std::mt19937& engine) {
+  const int lowest = -(1 << (bits - 1)), highest = -lowest - 1;
+  std::vector<int8_t> levels(n);
+  for (size_t i = 0; i < n; ++i) {
+    int level = lowest + static_cast<int>(engine() % (1u << bits));
+    if (fill == Fill::kLowest || (fill == Fill::kAlternating && i % 2 == 0)) level = lowest;
+    if (fill == Fill::kHighest || (fill == Fill::kAlternating && i % 2 == 1)) level = highest;
+    if (fill == Fill::kZero) level = 0;
+    levels[i] = static_cast<int8_t>(level);
+  }
+  return levels;
+}
+
+WeightFormat format_of(int bits) {
+  return bits == 2   ? WeightFormat::kInt2Channel
+         : bits == 4 ? WeightFormat::kInt4Channel
+                     : WeightFormat::kInt8Channel;
+}
+
+auto matmul_of(const KernelTable& table, int bits) {
+  return bits == 2   ? table.matmul_int2_static
+         : bits == 4 ? table.matmul_int4_static
+                     : table.matmul_int8_static;
+}
+
+// A packed matrix with input scale 0.03 and row scales near 0.01. The output scale puts about one output in
+// twenty beyond its levels: clamps have work to do.
+struct Matrix {
+  std::vector<int8_t> levels;
+  std::vector<float> scales, factors;
+  std::vector<int32_t> zero_sums;
+  std::vector<std::byte> data;
+  MatrixView view;
+  float input_scale = 0.03f;
+
+  Matrix(int bits, size_t rows, size_t cols, Fill fill, bool quantized_output, std::mt19937& engine)
+      : levels(levels_of(fill, bits, rows * cols, engine)) {
+    const size_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
+    scales.resize(padded);
+    factors.resize(padded);
+    zero_sums.resize(padded);
+    const float deviation =
+        74.0f * static_cast<float>(1 << bits) * 0.29f * std::sqrt(static_cast<float>(cols));
+    const float output = quantized_output ? input_scale * 0.01f * deviation / 64 : 0;
+    for (size_t r = 0; r < rows; ++r) {
+      scales[r] = 0.01f * (0.5f + static_cast<float>(engine() % 1000) * 1e-3f);
+      factors[r] = output_factor(input_scale, scales[r], output);
+      zero_sums[r] = zero_sum({levels.data() + r * cols, cols});
+    }
+    data.resize(packed_bytes(format_of(bits), bits, rows, cols));
+    pack_rows(format_of(bits), bits, rows, cols, 0, rows, levels.data(), nullptr, data.data());
+    view = {format_of(bits), static_cast<uint8_t>(bits), rows, cols, data.data(), scales.data(), cols};
+    view.statics = {factors.data(), zero_sums.data(), output};
+  }
+};
+
+struct Inputs {
+  std::vector<int8_t> levels;
+  std::vector<uint8_t> u;
+  Activations acts;
+
+  Inputs(size_t tokens, size_t cols, Fill fill, std::mt19937& engine)
+      : levels(levels_of(fill, 8, tokens * cols, engine)), u(levels.size()) {
+    std::transform(levels.begin(), levels.end(), u.begin(),
+                   [](int8_t level) { return static_cast<uint8_t>(level + kStaticZero); });
+    acts.kind = ActivationKind::kInt8Static;
+    acts.tokens = tokens;
+    acts.cols = cols;
+    acts.u = u.data();
+  }
+};
+
+std::vector<float> product(Isa isa, int bits, const MatrixView& w, const Activations& acts) {
+  std::vector<float> out(acts.tokens * w.rows, NAN);
+  matmul_of(kernel_table(isa), bits)(w, acts, 0, w.rows, out.data(), w.rows);
+  return out;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+int64_t integer_sum(const Matrix& w, const Inputs& x, size_t row, size_t token) {
+  int64_t sum = 0;
+  for (size_t c = 0; c < w.view.cols; ++c) {
+    sum += int64_t{w.levels[row * w.view.cols + c]} * x.levels[token * w.view.cols + c];
+  }
+  return sum;
+}
+
+void check_every_isa(int bits, size_t rows, size_t cols, size_t tokens, Fill weights, Fill inputs,
+                     bool quantized, std::mt19937& engine) {
+  CAPTURE(bits);
+  CAPTURE(rows);
+  CAPTURE(cols);
+  CAPTURE(tokens);
+  const Matrix w(bits, rows, cols, weights, quantized, engine);
+  const Inputs x(tokens, cols, inputs, engine);
+  const auto expected = product(Isa::kPortable, bits, w.view, x.acts);
+  for (Isa isa : supported_isas()) {
+    CAPTURE(to_string(isa));
+    CHECK(same_bits(product(isa, bits, w.view, x.acts), expected));
+  }
+}
+
+TEST_CASE("every instruction set has the definition's bits at any width, height and number of tokens") {
+  std::mt19937 engine(1);
+  const size_t heights[] = {1, 15, 16, 17, 40, 50};
+  size_t height = 0;
+  for (int bits : kWidths) {
+    for (size_t cols : {1, 3, 4, 15, 16, 17, 31, 32, 33, 63, 64, 70, 127, 128, 129, 300, 511, 1024, 2112}) {
+      for (size_t tokens : {1, 2, 3, 5, 6, 8, 13, 33}) {
+        check_every_isa(bits, heights[height++ % 6], cols, tokens, Fill::kRandom, Fill::kRandom,
+                        tokens % 2 == 0, engine);
+      }
+    }
+  }
+}
+
+TEST_CASE("no extreme of levels overflows an intermediate sum") {
+  std::mt19937 engine(2);
+  for (int bits : kWidths) {
+    for (Fill weights : kFills) {
+      for (Fill inputs : kFills) {
+        for (size_t tokens : {1, 7}) check_every_isa(bits, 18, 2112, tokens, weights, inputs, false, engine);
+      }
+    }
+  }
+}
+
+TEST_CASE("with a factor of one the integer sum itself comes out") {
+  // Sums below 2^24 are exact in float32; larger ones are rounded once.
+  std::mt19937 engine(3);
+  const size_t rows = 20, cols = 416, tokens = 5;
+  for (int bits : kWidths) {
+    for (Fill fill : {Fill::kRandom, Fill::kLowest}) {
+      Matrix w(bits, rows, cols, fill, false, engine);
+      const Inputs x(tokens, cols, fill, engine);
+      std::fill(w.factors.begin(), w.factors.end(), 1.0f);
+      std::vector<float> expected(tokens * rows);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        expected[i] = static_cast<float>(integer_sum(w, x, i % rows, i / rows));
+      }
+      for (Isa isa : supported_isas()) {
+        CAPTURE(to_string(isa));
+        CHECK(product(isa, bits, w.view, x.acts) == expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("outputs are those of float64, or one level off within 1e-4 of a tie, and clamped") {
+  std::mt19937 engine(4);
+  const size_t rows = 96, cols = 700, tokens = 9;
+  for (int bits : kWidths) {
+    const Matrix w(bits, rows, cols, Fill::kRandom, true, engine);
+    const Inputs x(tokens, cols, Fill::kRandom, engine);
+    const double output = w.view.statics.output;
+    for (Isa isa : supported_isas()) {
+      CAPTURE(to_string(isa));
+      const auto found = product(isa, bits, w.view, x.acts);
+      size_t clamped_low = 0, clamped_high = 0;
+      for (size_t i = 0; i < found.size(); ++i) {
+        const double exact = static_cast<double>(integer_sum(w, x, i % rows, i / rows)) *
+                             static_cast<double>(w.input_scale) * static_cast<double>(w.scales[i % rows]) /
+                             output;
+        const double level = std::clamp(std::nearbyint(exact), -128.0, 127.0);
+        const double found_level = std::nearbyint(static_cast<double>(found[i]) / output);
+        REQUIRE(found[i] == static_cast<float>(found_level) * w.view.statics.output);
+        if (found_level != level) {
+          REQUIRE(std::fabs(found_level - level) == 1);
+          REQUIRE(std::fabs(std::fabs(exact - std::trunc(exact)) - 0.5) < 1e-4);
+        }
+        clamped_low += exact < -128.5;
+        clamped_high += exact > 127.5;
+      }
+      // The data reach beyond the levels on both sides, so dropping a clamp cannot go unseen.
+      CHECK(clamped_low > 0);
+      CHECK(clamped_high > 0);
+    }
+  }
+}
+
+TEST_CASE("activations round half to even after a division, are clamped on both sides, and NaN is level 0") {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  const std::vector<float> x = {0,    0.25f, 0.75f,   -0.25f, -0.75f, 63.5f, 63.75f, 64,   1e30f,
+                                kInf, -64,   -64.25f, -64.5f, -1e30f, -kInf, NAN,    1.2f, -0.0f};
+  const std::vector<int> levels = {0,   0,    2,    0,    -2,   127,  127, 127, 127,
+                                   127, -128, -128, -128, -128, -128, 0,   2,   0};
+  for (Isa isa : supported_isas()) {
+    CAPTURE(to_string(isa));
+    for (size_t n = 1; n <= x.size(); ++n) {
+      std::vector<uint8_t> u(x.size() + 1, 7);
+      kernel_table(isa).quantize_static(x.data(), n, 0.5f, u.data());
+      for (size_t i = 0; i < n; ++i) REQUIRE(int{u[i]} - kStaticZero == levels[i]);
+      REQUIRE(u[n] == 7);
+    }
+  }
+}
+
+TEST_CASE("activation levels are the definition's on every instruction set, for any scale") {
+  std::mt19937 engine(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(4099);
+  for (float scale : {1e-40f, 0.0078125f, 0.013f, 1.0f / 3, 1e20f}) {
+    for (float& value : x) value = normal(engine) * 90 * scale;
+    std::vector<uint8_t> expected(x.size()), found(x.size());
+    kernel_table(Isa::kPortable).quantize_static(x.data(), x.size(), scale, expected.data());
+    for (Isa isa : supported_isas()) {
+      CAPTURE(to_string(isa));
+      kernel_table(isa).quantize_static(x.data(), x.size(), scale, found.data());
+      CHECK(found == expected);
+    }
+  }
+}
+
+TEST_CASE("a row and a token have the same bits in any batch and row range, and nothing else is written") {
+  std::mt19937 engine(6);
+  const size_t rows = 83, cols = 150, tokens = 21;
+  for (int bits : kWidths) {
+    const Matrix w(bits, rows, cols, Fill::kRandom, true, engine);
+    const Inputs x(tokens, cols, Fill::kRandom, engine);
+    for (Isa isa : supported_isas()) {
+      CAPTURE(to_string(isa));
+      const auto whole = product(isa, bits, w.view, x.acts);
+      for (size_t n = 1; n <= tokens; ++n) {
+        for (auto [row0, row1] : {std::pair<size_t, size_t>{0, 16}, {16, 64}, {48, 83}, {32, 33}}) {
+          const size_t stride = rows + 5, first = tokens - n;
+          Activations part = x.acts;
+          part.tokens = n;
+          part.u += first * cols;
+          std::vector<float> out(n * stride, -1.5f), expected(n * stride, -1.5f);
+          for (size_t t = 0; t < n; ++t) {
+            for (size_t r = row0; r < row1; ++r) expected[t * stride + r] = whole[(first + t) * rows + r];
+          }
+          matmul_of(kernel_table(isa), bits)(w.view, part, row0, row1, out.data(), stride);
+          REQUIRE(same_bits(out, expected));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gemma::kernels
