@@ -41,7 +41,10 @@ std::vector<Comparison> compare_cells(const BenchCell& a, const BenchCell& b) {
   for (size_t i = 0; i < kMetrics; ++i) {
     const Metric metric = static_cast<Metric>(i);
     if (metric == Metric::kInterTokenLatency || a.samples[i].empty() || b.samples[i].empty()) continue;
-    Comparison one{a.key, b.key, metric};
+    Comparison one;
+    one.a = a.key;
+    one.b = b.key;
+    one.metric = metric;
     one.median_a = summarize(a.samples[i]).p50;
     one.median_b = summarize(b.samples[i]).p50;
     const bool rate = info(metric).rate;

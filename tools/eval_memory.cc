@@ -272,7 +272,7 @@ Result<uint64_t> parse_bytes(const std::string& text) {
   std::erase(unit, ' ');
   for (char& c : unit) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (!unit.empty() && unit.back() == 'B') unit.pop_back();
-  const bool binary = !unit.empty() && unit.back() == 'I';
+  const bool binary = unit.size() == 2 && unit.back() == 'I';
   if (binary) unit.pop_back();
   constexpr std::string_view kUnits = "KMGT";
   double factor = 1;

@@ -10,6 +10,8 @@
 
 #include "engine/memory_forecast.h"
 #include "engine/memory_inventory.h"
+#include "engine/resident_pages.h"
+#include "engine/synthetic_config.h"
 #include "engine/weight_plan.h"
 
 using namespace gemma;
@@ -77,23 +79,30 @@ TEST_CASE("a session lists exactly what its plans said it would allocate") {
 }
 
 TEST_CASE("reserved keys and values are not resident before their positions are written") {
-  const std::unique_ptr<Model> model = load("synthetic:tiny", "f32");
-  Result<Session> session = Session::create(*model, {.context = 131'072});
-  REQUIRE_MESSAGE(session, session.error().message());
-  const Result<MemoryReport> before = memory_report(*model, &*session);
-  REQUIRE(before);
-  CHECK(before->reserved(MemoryPart::kKvFull) > 10'000'000);
-  CHECK(before->resident(MemoryPart::kKvFull) == 0);
-  CHECK(before->kv_used_bytes == 0);
-  const std::vector<int32_t> prompt = {2, 3, 4};
-  REQUIRE(session->prefill(prompt));
-  const Result<MemoryReport> after = memory_report(*model, &*session);
-  REQUIRE(after);
-  CHECK(after->kv_used_bytes > 0);
-  CHECK(after->resident(MemoryPart::kKvFull) > 0);
-  CHECK(after->resident(MemoryPart::kKvFull) < before->reserved(MemoryPart::kKvFull) / 2);
-  CHECK(after->process.resident_bytes ==
-        after->process.anonymous_bytes + after->process.file_bytes + after->process.shared_bytes);
+  const Result<ModelConfig> config = synthetic_config("e2b");
+  REQUIRE(config);
+  Result<KvCache> cache = KvCache::create(*config, {131'072, 256, 256, kernels::KvType::kF16});
+  REQUIRE(cache);
+  std::vector<MemoryRange> ranges;
+  cache->list_memory(*config, ranges);
+  const auto resident = [&]() -> uint64_t {
+    const Result<ResidentPages> pages = ResidentPages::read();
+    REQUIRE(pages);
+    uint64_t bytes = 0;
+    for (const MemoryRange& range : ranges) {
+      if (range.part == MemoryPart::kKvFull) bytes += pages->bytes(range.begin, range.bytes);
+    }
+    return bytes;
+  };
+  CHECK(listed(ranges, MemoryPart::kKvFull) > 500'000'000);
+  CHECK(resident() == 0);
+
+  size_t full = 0;  // the first layer that sees the whole context
+  while (!config->layers[full].full_attention) ++full;
+  const std::vector<float> row(config->layers[full].kv_heads * config->layers[full].head_dim, 1.0f);
+  cache->write(kernels::default_kernel_table(), full, 0, row.data(), row.data());
+  CHECK(resident() > 0);
+  CHECK(resident() <= 2 * config->layers[full].kv_heads * (size_t{2} << 20));  // huge pages of keys and values
 }
 
 TEST_CASE("lines add up to the accounted sum, and the rest is told") {
@@ -110,7 +119,29 @@ TEST_CASE("lines add up to the accounted sum, and the rest is told") {
   CHECK(report->resident(MemoryPart::kStacks) > 0);
 }
 
-TEST_CASE("a forecast reserves what loading reserves, and half of the context takes no more than all of it") {
+TEST_CASE("half of a long context takes half of the keys and values, and no less of the weights") {
+  ModelOptions without;
+  without.weights = false;
+  without.tokenizer = false;
+  without.threads = 1;
+  Result<std::unique_ptr<Model>> planned = Model::load("synthetic:e2b", without);
+  REQUIRE(planned);
+  REQUIRE((*planned)->choose_scheme("int4"));
+  ForecastOptions options;
+  options.session.context = 131'072;
+  const Result<MemoryForecast> whole = forecast_memory(**planned, options);
+  options.tokens = 131'072 / 2;
+  const Result<MemoryForecast> half = forecast_memory(**planned, options);
+  REQUIRE(whole);
+  REQUIRE(half);
+  CHECK(half->session.context == 131'072);
+  CHECK(2 * half->resident(MemoryPart::kKvFull) == whole->resident(MemoryPart::kKvFull));
+  CHECK(half->resident(MemoryPart::kKvSliding) == whole->resident(MemoryPart::kKvSliding));
+  CHECK(half->resident(MemoryPart::kWeights) == whole->resident(MemoryPart::kWeights));
+  CHECK(whole->resident(MemoryPart::kWeights) > 1'200'000'000);
+}
+
+TEST_CASE("a forecast reserves what loading reserves") {
   ModelOptions without;
   without.weights = false;
   without.tokenizer = false;
@@ -119,14 +150,9 @@ TEST_CASE("a forecast reserves what loading reserves, and half of the context ta
   REQUIRE(planned);
   REQUIRE((*planned)->choose_scheme("int8"));
   ForecastOptions options;
-  options.session.context = 100'000;
+  options.session.context = 4000;
   const Result<MemoryForecast> whole = forecast_memory(**planned, options);
-  options.tokens = 50'000;
-  const Result<MemoryForecast> half = forecast_memory(**planned, options);
   REQUIRE(whole);
-  REQUIRE(half);
-  CHECK(half->resident_bytes < whole->resident_bytes);
-  CHECK(half->session.context == 100'000);
 
   const std::unique_ptr<Model> model = load("synthetic:tiny", "int8");
   const Result<Session> session = Session::create(*model, options.session);

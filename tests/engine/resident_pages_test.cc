@@ -39,6 +39,7 @@ TEST_CASE("all of a written buffer is resident, page ends and odd ranges include
   Result<Buffer> buffer = Buffer::allocate((size_t{3} << 20) + 12345, "test");
   REQUIRE(buffer);
   for (size_t i = 0; i < buffer->bytes(); i += 1000) buffer->data()[i] = std::byte{1};
+  buffer->data()[buffer->bytes() - 1] = std::byte{1};
   const Result<ResidentPages> pages = ResidentPages::read();
   REQUIRE(pages);
   CHECK(pages->bytes(buffer->data(), buffer->bytes()) == buffer->bytes());
