@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "loader/format_bytes.h"
 #include "loader/result.h"
 
 namespace gemma {
@@ -59,8 +60,5 @@ uint64_t available_memory_bytes();
 // kResource with both figures if `bytes` are not there. Called before anything of that size is allocated:
 // Linux overcommits, so the failure would come later, as a kill.
 Result<void> check_memory(uint64_t bytes, const std::string& what);
-
-// "4.21 GB", "812 MB", "3.1 kB" (powers of ten).
-std::string format_bytes(uint64_t bytes);
 
 }  // namespace gemma

@@ -34,7 +34,9 @@ class WeightList {
 void list_weights(const Weights& weights, std::vector<MemoryRange>& ranges) {
   WeightList list(ranges);
   if (weights.head_matrix) list.add(TensorClass::kHead, *weights.head_matrix);
-  if (weights.embed_matrix) list.add(TensorClass::kEmbed, *weights.embed_matrix);
+  // One matrix that serves as both is the head's, as in the schemes.
+  const TensorClass embed = weights.head_matrix ? TensorClass::kEmbed : TensorClass::kHead;
+  if (weights.embed_matrix) list.add(embed, *weights.embed_matrix);
   list.add(TensorClass::kPleModel, weights.ple_model_projection);
   list.add(weights.ple_projection_norm);
   list.add(weights.final_norm);

@@ -8,10 +8,9 @@
 
 namespace gemma {
 
-// `model` is a folder that exists, or "owner/name" or "owner/name@revision". The cache is $HF_HUB_CACHE, else
-// $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub; inside it
-// models--owner--name/refs/<revision> (default "main") names the snapshot. A missing model is kNotFound with
-// the exact command that would download it as hint.
+// `model` is a folder that exists, or "owner/name" or "owner/name@revision". Where the cache is and how it is
+// laid out: loader/hub_cache.h; refs/<revision> (default "main") names the snapshot. A missing model is
+// kNotFound with the exact command that fetches it (loader/hub_pull.h) as hint.
 Result<std::string> find_model(const std::string& model);
 
 }  // namespace gemma

@@ -23,7 +23,7 @@ enum class ErrorCode {
   kMismatch,     // files that contradict each other: missing, surplus or mis-shaped tensors
   kUnsupported,  // well-formed, but nothing we compute
   kResource,     // memory, disk or time that is not there
-  kIo,           // the operating system said no
+  kIo,           // the operating system, the network or a server said no
   kInternal,     // our own bug
 };
 

@@ -56,6 +56,14 @@ if(NOT GEMMA_KERNELS_ONLY)
     GIT_SHALLOW ON SYSTEM FIND_PACKAGE_ARGS 3)
   FetchContent_MakeAvailable(fmt simdjson)
 
+  # Downloads (curl.md, openssl.md). Both are part of every system and need its certificates: never downloaded
+  # here. Only a program that pulls models is to load them, so the linker drops them where nothing calls them.
+  find_package(CURL 7.85 REQUIRED)
+  find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+  add_library(gemma_download INTERFACE)
+  target_link_libraries(gemma_download INTERFACE -Wl,--push-state,--as-needed CURL::libcurl OpenSSL::Crypto
+    -Wl,--pop-state)
+
   # Threads: OpenMP or, without it, std::thread (openmp.md).
   find_package(Threads REQUIRED)
   add_library(gemma_threads INTERFACE)

@@ -1,4 +1,5 @@
 // Memory by part as text and as JSON.
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -41,9 +42,10 @@ const char* in_words(MemoryPart part) {
   return "?";
 }
 
-std::string class_name(const MemoryLine& line) {
+// `shared`: one matrix serves as embedding and head.
+std::string class_name(const MemoryLine& line, bool shared) {
   if (line.tensor_class == TensorClass::kFloat) return "norms, router";
-  // One matrix serves as embedding and head unless their schemes differ; then both classes are listed.
+  if (line.tensor_class == TensorClass::kHead && shared) return "embed and head";
   return std::string(to_string(line.tensor_class));
 }
 
@@ -67,9 +69,12 @@ std::string memory_table(const std::vector<MemoryLine>& lines, bool layers) {
   std::map<MemoryPart, MemoryLine> parts;
   std::map<std::pair<std::string, bool>, MemoryLine> classes;
   std::map<std::pair<size_t, MemoryPart>, MemoryLine> by_layer;
+  const bool shared = std::none_of(lines.begin(), lines.end(), [](const MemoryLine& line) {
+    return line.part == MemoryPart::kWeights && line.tensor_class == TensorClass::kEmbed;
+  });
   for (const MemoryLine& line : lines) {
     add(parts[line.part], line);
-    if (line.part == MemoryPart::kWeights) add(classes[{class_name(line), line.mapped}], line);
+    if (line.part == MemoryPart::kWeights) add(classes[{class_name(line, shared), line.mapped}], line);
     if (line.layer) add(by_layer[{*line.layer, line.part}], line);
   }
   std::string text = fmt::format("  {:<26}{:>12}{:>12}\n", "", "resident", "reserved");

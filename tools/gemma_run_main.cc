@@ -1,7 +1,9 @@
-// gemma-run: writes text with a Gemma 4 model. Options: tools/run_options.cc.
+// gemma-run: writes text with a Gemma 4 model. Options: tools/run_options.cc. `gemma-run pull`:
+// tools/run_pull.h.
 #include <csignal>
 #include <exception>
 #include <filesystem>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -10,6 +12,7 @@
 #include "tools/run_chat.h"
 #include "tools/run_options.h"
 #include "tools/run_prompt.h"
+#include "tools/run_pull.h"
 #include "tools/shipped_model.h"
 #include "tools/terminal.h"
 #include "tools/thread_policy.h"
@@ -118,6 +121,7 @@ int main(int argc, char** argv) {
   report_truncated_mapping(kProgram);
   report_out_of_memory(kProgram);
   ignore_broken_pipe();
+  if (argc > 1 && std::string_view(argv[1]) == "pull") return static_cast<int>(run_pull(argc - 1, argv + 1));
   RunFlags flags;
   Options options = run_options(flags);
   if (std::optional<ExitCode> done = options.handle(argc, argv)) return static_cast<int>(*done);

@@ -212,8 +212,10 @@ Options run_options(RunFlags& flags) {
                .default_text = "0",
                .help = "with --json, the likeliest tokens of every step"});
   options.epilogue(
+      "gemma-run pull ID fetches a model from the hub: gemma-run pull --help.\n\n"
       "Examples:\n"
       "  gemma-run -p \"Tell me a story about a dragon.\"\n"
+      "  gemma-run pull google/gemma-4-E2B-it\n"
       "  gemma-run -m google/gemma-4-E2B-it --chat --thinking\n"
       "  gemma-run -m synthetic:e2b --scheme int4 --raw -p \"speed test\" -n 64 --stats\n");
   return options;

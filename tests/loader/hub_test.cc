@@ -1,40 +1,19 @@
 #include "loader/hub.h"
 
-#include <cstdlib>
 #include <map>
-#include <optional>
 #include <string>
 
 #include <doctest/doctest.h>
 
+#include "tests/loader/environment.h"
 #include "tests/loader/temporary_folder.h"
 
 namespace gemma {
 namespace {
 
+using tests::Environment;
+
 constexpr char kCommit[] = "0123456789abcdef0123456789abcdef01234567";
-
-// The environment with only these of the variables that find_model reads; put back afterwards.
-class Environment {
- public:
-  explicit Environment(const std::map<std::string, std::string>& values) {
-    for (const char* name : {"HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HOME"}) {
-      const char* old = std::getenv(name);
-      before_[name] = old == nullptr ? std::nullopt : std::optional<std::string>(old);
-      auto value = values.find(name);
-      set(name, value == values.end() ? std::nullopt : std::optional(value->second));
-    }
-  }
-  ~Environment() {
-    for (const auto& [name, value] : before_) set(name, value);
-  }
-
- private:
-  static void set(const std::string& name, const std::optional<std::string>& value) {
-    value ? ::setenv(name.c_str(), value->c_str(), 1) : ::unsetenv(name.c_str());
-  }
-  std::map<std::string, std::optional<std::string>> before_;
-};
 
 // A cache below `root` that holds google/gemma-4-E2B-it.
 std::string write_cache(const TemporaryFolder& folder, const std::string& root) {
@@ -102,7 +81,7 @@ TEST_CASE("a revision is a branch, a tag, a pull request or a commit") {
   CHECK(find_model("google/gemma-4-E2B-it@abc123") == other);
   const Error error = refusal("google/gemma-4-E2B-it@v2");
   CHECK(error.what == "revision v2 is not in the cache");
-  CHECK(error.hint == "hf download google/gemma-4-E2B-it --revision v2");
+  CHECK(error.hint == "gemma-run pull google/gemma-4-E2B-it@v2");
 }
 
 TEST_CASE("a model that is not in the cache: the hint is the command that fetches it") {
@@ -111,7 +90,7 @@ TEST_CASE("a model that is not in the cache: the hint is the command that fetche
   const Error error = refusal("google/gemma-4-E2B-it");
   CHECK(error.where == "google/gemma-4-E2B-it");
   CHECK(error.what == "not in the cache " + folder.path("hub"));
-  CHECK(error.hint == "hf download google/gemma-4-E2B-it");
+  CHECK(error.hint == "gemma-run pull google/gemma-4-E2B-it");
 }
 
 TEST_CASE("a download that broke off") {
@@ -122,7 +101,7 @@ TEST_CASE("a download that broke off") {
   const Environment environment({{"HF_HUB_CACHE", folder.path("hub")}});
   const Error error = refusal("google/gemma-4-E2B-it");
   CHECK(error.what.starts_with("the download is incomplete: no config.json in "));
-  CHECK(error.hint == "hf download google/gemma-4-E2B-it");
+  CHECK(error.hint == "gemma-run pull google/gemma-4-E2B-it");
 }
 
 TEST_CASE("a ref that holds no commit cannot lead elsewhere") {

@@ -231,7 +231,7 @@ TEST_CASE("the program tells usage from a missing model by its exit code") {
   CHECK(run_program("logits --out " + folder.path("x.npy"), folder, &err) == 2);
   CHECK(err == "gemma-eval logits: --tokens: missing (give 2,5,9 or @file.json with a list of ids)\n");
   CHECK(run_program("logits -m nobody/nothing --tokens 2 --out " + folder.path("x.npy"), folder, &err) == 3);
-  CHECK(err.find("(hf download nobody/nothing)") != std::string::npos);
+  CHECK(err.find("(gemma-run pull nobody/nothing)") != std::string::npos);
   CHECK(run_program("logit", folder, &err) == 2);
   CHECK(err.find("did you mean logits?") != std::string::npos);
 }

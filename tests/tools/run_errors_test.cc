@@ -110,7 +110,7 @@ TEST_CASE("a model that is not there is told with what to do") {
                                 {.environment = {"HF_HOME=" + folder.file("home"), "HF_HUB_CACHE="}});
   check_refused(run, 3,
                 "google/gemma-4-E2B-it: not in the cache " + folder.file("home/hub") +
-                    " (hf download google/gemma-4-E2B-it)");
+                    " (gemma-run pull google/gemma-4-E2B-it)");
 }
 
 TEST_CASE("a truncated model file is refused with the tensor and the bytes") {
