@@ -36,33 +36,7 @@ InputFormat input_format(const ClassScheme& scheme) {
   return input;
 }
 
-// Stored values as float32.
-void widen(Dtype dtype, const std::byte* in, size_t n, float* out) {
-  const kernels::KernelTable& kernels = kernels::default_kernel_table();
-  const uint16_t* halves = reinterpret_cast<const uint16_t*>(in);  // a vector's memory: aligned
-  switch (dtype) {
-    case Dtype::kBf16:
-      kernels.bf16_to_float(halves, out, n);
-      break;
-    case Dtype::kF16:
-      kernels.f16_to_float(halves, out, n);
-      break;
-    default:
-      std::memcpy(out, in, n * sizeof(float));
-  }
-}
-
 }  // namespace
-
-Result<void> read_rows_as_float(const TensorSource& source, const TensorInfo& tensor, size_t row0,
-                                size_t rows, std::vector<std::byte>& raw, std::vector<float>& out) {
-  raw.resize(rows * tensor.row_bytes());
-  out.resize(rows * tensor.columns());
-  Result<void> read = source.read_rows(tensor, row0, row0 + rows, raw);
-  if (!read) return read;
-  widen(tensor.dtype, raw.data(), out.size(), out.data());
-  return {};
-}
 
 WeightFormat float_format(Dtype dtype) {
   switch (dtype) {
@@ -88,6 +62,42 @@ WeightFormat target_format(const ClassScheme& scheme, Dtype stored) {
   return scheme.granularity == Granularity::kGroup ? WeightFormat::kInt4Group32 : WeightFormat::kInt4Channel;
 }
 
+ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored) {
+  if (scheme.weight != WeightKind::kAsStored || scheme.activation != ActivationLevels::kNone) return scheme;
+  ClassScheme found;
+  if (!stored.in_levels()) {
+    found.weight = stored.info().dtype == Dtype::kBf16 ? WeightKind::kBf16 : WeightKind::kF32;
+    return found;
+  }
+  const bool channel = stored.group() == stored.info().columns();
+  found.weight = WeightKind::kLevels;
+  found.weight_bits = stored.bits() == 6 ? 8 : stored.bits();
+  found.granularity = channel ? Granularity::kChannel : Granularity::kGroup;
+  found.weight_group = channel ? 0 : stored.group();
+  const bool four = stored.bits() == 4 && stored.group() == kernels::kGroup;
+  if (!four && !(channel && (stored.bits() == 4 || stored.bits() == 8))) return found;
+  found.integer = true;
+  found.activation = four ? ActivationLevels::kGroup : ActivationLevels::kToken;
+  found.activation_bits = 8;
+  found.activation_group = four ? kernels::kGroup : 0;
+  return found;
+}
+
+bool keeps_levels(const ClassScheme& scheme, const StoredTensor& stored) {
+  if (!stored.in_levels() || scheme.weight != WeightKind::kLevels) return false;
+  // Fewer bits fit into more, but what a tensor of 4 bits means under int8 is int8's business to say.
+  const bool bits = stored.bits() == scheme.weight_bits || (stored.bits() == 6 && scheme.weight_bits == 8);
+  switch (scheme.granularity) {
+    case Granularity::kTensor:
+      return false;
+    case Granularity::kChannel:
+      return bits && stored.group() == stored.info().columns();
+    case Granularity::kGroup:
+      return bits && stored.group() == scheme.weight_group;
+  }
+  return false;
+}
+
 Result<void> MatrixBuilder::over_rows(
     size_t rows, size_t cols, const std::function<Result<void>(size_t row0, size_t rows)>& step) const {
   const size_t stride = rows_per_step(cols);
@@ -104,25 +114,25 @@ Result<void> MatrixBuilder::over_rows(
   return {};
 }
 
-Result<float> MatrixBuilder::tensor_absmax(const TensorInfo& tensor) const {
-  std::vector<float> largest(tensor.rows(), 0.0f);
-  Result<void> read =
-      over_rows(tensor.rows(), tensor.columns(), [&](size_t row0, size_t rows) -> Result<void> {
-        std::vector<std::byte> raw;
-        std::vector<float> values;
-        Result<void> ok = read_rows_as_float(source_, tensor, row0, rows, raw, values);
-        if (!ok) return ok;
-        for (float value : values) largest[row0] = std::max(largest[row0], std::fabs(value));
-        return {};
-      });
+Result<float> MatrixBuilder::tensor_absmax(const StoredTensor& tensor) const {
+  const size_t all_rows = tensor.info().rows(), columns = tensor.info().columns();
+  std::vector<float> largest(all_rows, 0.0f);
+  Result<void> read = over_rows(all_rows, columns, [&](size_t row0, size_t rows) -> Result<void> {
+    StoredTensor::Scratch scratch;
+    std::vector<float> values(rows * columns);
+    Result<void> ok = tensor.floats(row0, rows, scratch, values.data());
+    if (!ok) return ok;
+    for (float value : values) largest[row0] = std::max(largest[row0], std::fabs(value));
+    return {};
+  });
   if (!read) return fail(std::move(read.error()));
   return *std::max_element(largest.begin(), largest.end());
 }
 
-Result<WeightQuantizer> MatrixBuilder::quantizer(const TensorInfo& tensor, const ClassScheme& scheme,
+Result<WeightQuantizer> MatrixBuilder::quantizer(const StoredTensor& tensor, const ClassScheme& scheme,
                                                  size_t cols) {
   if (scheme.weight != WeightKind::kLevels) return WeightQuantizer();
-  const std::string key = tensor.name + " " + to_string(scheme);
+  const std::string key = tensor.info().name + " " + to_string(scheme);
   const auto known = quantizers_.find(key);
   if (known != quantizers_.end()) return known->second;
   WeightQuantizer made;
@@ -139,7 +149,7 @@ Result<WeightQuantizer> MatrixBuilder::quantizer(const TensorInfo& tensor, const
       break;
     case Granularity::kGroup:
       if (scheme.weight_bits == 4 && scheme.weight_group == kernels::kGroup) {
-        Result<bool> grid = on_grid(source_, tensor);
+        Result<bool> grid = on_grid(tensor);
         if (!grid) return fail(std::move(grid.error()));
         made = WeightQuantizer::q4_0(*grid);
       } else {
@@ -150,44 +160,70 @@ Result<WeightQuantizer> MatrixBuilder::quantizer(const TensorInfo& tensor, const
 }
 
 TensorReport& MatrixBuilder::report(const TensorInfo& tensor, TensorClass tensor_class,
-                                    const WeightQuantizer& quantizer) {
+                                    const ClassScheme& scheme) {
   if (reports_.empty() || reports_.back().name != tensor.name) {
     TensorReport fresh;
     fresh.name = tensor.name;
     fresh.tensor_class = tensor_class;
-    fresh.scheme = to_string(scheme_.of(tensor_class));
-    fresh.on_grid = quantizer.on_grid();
+    fresh.scheme = to_string(scheme);
     reports_.push_back(fresh);
   }
   return reports_.back();
 }
 
+// The file is the matrix: floats stored as wanted, or panels.
+Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const ClassScheme& scheme,
+                                            size_t row0, size_t rows) {
+  const TensorInfo& tensor = stored.info();
+  const std::span<const std::byte> mapped = source_.mapped(tensor);
+  if (mapped.empty()) return Matrix();
+  MatrixView view;
+  view.format = target_format(scheme, stored.float_type());
+  if (const MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
+    if (scheme.fake || !keeps_levels(scheme, stored) || panels->format != view.format) return Matrix();
+    return Matrix(*panels, input_format(scheme), {}, {});
+  }
+  if (scheme.weight == WeightKind::kLevels || stored.in_levels() ||
+      view.format != float_format(tensor.dtype) ||
+      reinterpret_cast<uintptr_t>(mapped.data()) % float_bytes(view.format) != 0) {
+    return Matrix();
+  }
+  view.bits = static_cast<uint8_t>(8 * float_bytes(view.format));
+  view.rows = rows;
+  view.cols = tensor.columns();
+  view.data = mapped.data() + row0 * tensor.row_bytes();
+  return Matrix(view, input_format(scheme), {}, {});
+}
+
 Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tensor_class, size_t row0,
                                      size_t rows) {
-  const ClassScheme scheme = scheme_.of(tensor_class);
+  Result<StoredTensor> opened = StoredTensor::open(source_, tensor);
+  if (!opened) return fail(std::move(opened.error()));
+  const StoredTensor& stored = *opened;
+  const ClassScheme scheme = resolve(scheme_.of(tensor_class), stored);
   const size_t cols = tensor.columns();
+  const bool keeps = keeps_levels(scheme, stored);
+  TensorReport& told = report(tensor, tensor_class, scheme);
+  told.elements += uint64_t{rows} * cols;
+  told.kept = keeps;
+
+  Result<Matrix> mapped = mapped_matrix(stored, scheme, row0, rows);
+  if (!mapped || !mapped->empty()) {
+    if (mapped) told.mapped_bytes += tensor.bytes() / tensor.rows() * rows;
+    count(uint64_t{rows} * cols);
+    return mapped;
+  }
+
   MatrixView view;
-  view.format = target_format(scheme, tensor.dtype);
+  view.format = target_format(scheme, stored.float_type());
   view.rows = rows;
   view.cols = cols;
-  const InputFormat input = input_format(scheme);
   const bool floats = scheme.weight != WeightKind::kLevels;
   view.bits = static_cast<uint8_t>(view.format == WeightFormat::kF32 ? 32 : floats ? 16 : scheme.weight_bits);
-
-  Result<WeightQuantizer> quantizer = this->quantizer(tensor, scheme, cols);
+  Result<WeightQuantizer> quantizer = keeps ? WeightQuantizer::per_group(scheme.weight_bits, stored.group())
+                                            : this->quantizer(stored, scheme, cols);
   if (!quantizer) return fail(std::move(quantizer.error()));
-  TensorReport& told = report(tensor, tensor_class, *quantizer);
-  told.elements += uint64_t{rows} * cols;
-
-  // Stored as wanted and mapped: the file is the matrix.
-  const std::span<const std::byte> mapped = source_.mapped(tensor);
-  if (floats && view.format == float_format(tensor.dtype) && !mapped.empty() &&
-      reinterpret_cast<uintptr_t>(mapped.data()) % float_bytes(view.format) == 0) {
-    view.data = mapped.data() + row0 * tensor.row_bytes();
-    told.mapped_bytes += rows * tensor.row_bytes();
-    count(uint64_t{rows} * cols);
-    return Matrix(view, input, {}, {});
-  }
+  told.on_grid = quantizer->on_grid();
 
   const bool unquantized = floats || scheme.fake;
   const size_t bytes = unquantized ? rows * cols * float_bytes(view.format)
@@ -208,22 +244,27 @@ Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tenso
   std::byte* out = data->data();
   float* out_scales = scales->as<float>();
   Result<void> done = over_rows(rows, cols, [&](size_t first, size_t n) -> Result<void> {
-    std::vector<std::byte> raw;
-    std::vector<float> values;
-    Result<void> read = read_rows_as_float(source_, tensor, row0 + first, n, raw, values);
+    StoredTensor::Scratch scratch;
+    std::vector<int8_t> levels(floats ? 0 : n * cols);
+    std::vector<float> row_scales(n * groups);
+    std::vector<float> values(keeps ? 0 : n * cols);
+    Result<void> read = keeps ? stored.levels(row0 + first, n, scratch, levels.data(), row_scales.data())
+                              : stored.floats(row0 + first, n, scratch, values.data());
     if (!read) return read;
     if (view.format == WeightFormat::kBf16) {
       uint16_t* to = reinterpret_cast<uint16_t*>(out) + first * cols;
       std::transform(values.begin(), values.end(), to, kernels::to_bf16);
       return {};
     }
-    if (floats) {
-      std::memcpy(out + first * tensor.row_bytes(), raw.data(), raw.size());
+    if (view.format == WeightFormat::kF16) {
+      std::memcpy(out + first * tensor.row_bytes(), scratch.raw.data(), scratch.raw.size());
       return {};
     }
-    std::vector<int8_t> levels(n * cols);
-    std::vector<float> row_scales(n * groups);
-    for (size_t r = 0; r < n; ++r) {
+    if (floats) {
+      std::memcpy(out + first * cols * sizeof(float), values.data(), n * cols * sizeof(float));
+      return {};
+    }
+    for (size_t r = 0; r < n && !keeps; ++r) {
       off_grid += quantizer->quantize({values.data() + r * cols, cols}, levels.data() + r * cols,
                                       row_scales.data() + r * groups);
     }
@@ -253,26 +294,19 @@ Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tenso
   view.data = out;
   view.scales = scale_count > 0 ? out_scales : nullptr;
   count(uint64_t{rows} * cols);
-  return Matrix(view, input, std::move(*data), std::move(*scales));
+  return Matrix(view, input_format(scheme), std::move(*data), std::move(*scales));
 }
 
-Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor) {
-  std::vector<std::byte> raw;
-  std::vector<float> values;
-  Result<void> read = read_rows_as_float(source, tensor, 0, tensor.rows(), raw, values);
-  if (!read) return fail(std::move(read.error()));
-  return values;
-}
-
-Result<bool> on_grid(const TensorSource& source, const TensorInfo& tensor) {
-  if (tensor.columns() % kernels::kGroup != 0 || tensor.rows() == 0) return false;
+Result<bool> on_grid(const StoredTensor& tensor) {
+  const size_t rows = tensor.info().rows(), columns = tensor.info().columns();
+  if (columns % kernels::kGroup != 0 || rows == 0) return false;
   constexpr size_t kSampledRows = 32;
-  const size_t step = std::max<size_t>(1, tensor.rows() / kSampledRows);
-  std::vector<std::byte> raw;
-  std::vector<float> values;
+  const size_t step = std::max<size_t>(1, rows / kSampledRows);
+  StoredTensor::Scratch scratch;
+  std::vector<float> values(columns);
   bool any = false;
-  for (size_t row = step / 2; row < tensor.rows(); row += step) {
-    Result<void> read = read_rows_as_float(source, tensor, row, 1, raw, values);
+  for (size_t row = step / 2; row < rows; row += step) {
+    Result<void> read = tensor.floats(row, 1, scratch, values.data());
     if (!read) return fail(std::move(read.error()));
     for (size_t c = 0; c < values.size(); c += kernels::kGroup) {
       int8_t levels[kernels::kGroup];

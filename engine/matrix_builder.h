@@ -10,6 +10,7 @@
 
 #include "engine/matrix.h"
 #include "engine/scheme.h"
+#include "engine/stored_tensor.h"
 #include "engine/thread_team.h"
 #include "engine/weight_quantizer.h"
 #include "loader/tensor_source.h"
@@ -27,6 +28,7 @@ struct TensorReport {
   uint64_t elements = 0;
   uint64_t owned_bytes = 0;   // memory of its own
   uint64_t mapped_bytes = 0;  // used where the file is mapped
+  bool kept = false;          // the file's own levels and scales
 };
 
 // Called now and then while weights are built: elements done and in all.
@@ -42,12 +44,12 @@ class MatrixBuilder {
   // Rows [row0, row0 + rows) of a tensor as a matrix of their own.
   Result<Matrix> matrix(const TensorInfo& tensor, TensorClass tensor_class, size_t row0, size_t rows);
 
-  // The quantizer of a tensor; `cols` is the width that a "channel" has (a layer's slice in the per-layer
-  // table).
-  Result<WeightQuantizer> quantizer(const TensorInfo& tensor, const ClassScheme& scheme, size_t cols);
+  // The quantizer of a tensor whose levels are not kept; `cols` is the width that a "channel" has (a layer's
+  // slice in the per-layer table).
+  Result<WeightQuantizer> quantizer(const StoredTensor& tensor, const ClassScheme& scheme, size_t cols);
 
-  // The report of a tensor, begun if it is new.
-  TensorReport& report(const TensorInfo& tensor, TensorClass tensor_class, const WeightQuantizer& quantizer);
+  // The report of a tensor computed as `scheme`, begun if it is new.
+  TensorReport& report(const TensorInfo& tensor, TensorClass tensor_class, const ClassScheme& scheme);
   std::vector<TensorReport> take_reports() { return std::move(reports_); }
 
   // Runs step(row0, rows) over all rows in parallel; the first error wins.
@@ -55,7 +57,9 @@ class MatrixBuilder {
                          const std::function<Result<void>(size_t row0, size_t rows)>& step) const;
 
  private:
-  Result<float> tensor_absmax(const TensorInfo& tensor) const;
+  Result<Matrix> mapped_matrix(const StoredTensor& stored, const ClassScheme& scheme, size_t row0,
+                               size_t rows);
+  Result<float> tensor_absmax(const StoredTensor& tensor) const;
   void count(uint64_t elements) {
     done_ += elements;
     if (progress_) progress_(done_, total_);
@@ -81,13 +85,12 @@ kernels::WeightFormat target_format(const ClassScheme& scheme, Dtype stored);
 kernels::WeightFormat float_format(Dtype dtype);
 size_t float_bytes(kernels::WeightFormat format);
 
-// Rows of a float tensor as float32; `raw` is scratch.
-Result<void> read_rows_as_float(const TensorSource& source, const TensorInfo& tensor, size_t row0,
-                                size_t rows, std::vector<std::byte>& raw, std::vector<float>& out);
-// A whole float tensor as float32.
-Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor);
+// How a tensor is computed under a class's scheme: `stored` becomes the scheme of what the file holds.
+ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored);
+// Whether the levels and scales of the file are those of the scheme, so that nothing is quantized again.
+bool keeps_levels(const ClassScheme& scheme, const StoredTensor& stored);
 
 // Whether evenly spaced sampled rows of the tensor lie on a 4-bit grid in groups of 32.
-Result<bool> on_grid(const TensorSource& source, const TensorInfo& tensor);
+Result<bool> on_grid(const StoredTensor& tensor);
 
 }  // namespace gemma

@@ -37,9 +37,11 @@ class Forecast {
 
 // Weights, and the rows on their way into them, whose memory the allocator keeps: as stored, as float32 and
 // as levels, for each thread.
-void add_weights(const Model& model, Forecast& forecast) {
+Result<void> add_weights(const Model& model, Forecast& forecast) {
+  Result<std::vector<PlannedWeight>> plan = plan_weights(model.config(), model.scheme(), model.source());
+  if (!plan) return fail(std::move(plan.error()));
   uint64_t built = 0;  // elements of the largest matrix that is not the mapped file's
-  for (const PlannedWeight& weight : plan_weights(model.config(), model.scheme(), model.source())) {
+  for (const PlannedWeight& weight : *plan) {
     MemoryLine line{.part = MemoryPart::kWeights, .tensor_class = weight.tensor_class, .layer = weight.layer};
     line.mapped = weight.mapped_bytes > 0;
     // Every weight is read: what is mapped will be resident too.
@@ -52,6 +54,7 @@ void add_weights(const Model& model, Forecast& forecast) {
   constexpr uint64_t kBytesPerElement = 2 + sizeof(float) + 1;
   const uint64_t rows = std::min<uint64_t>(built, kElementsPerStep) * kBytesPerElement * model.team().size();
   forecast.add({.part = MemoryPart::kAllocator, .reserved_bytes = rows, .resident_bytes = rows});
+  return {};
 }
 
 // Keys and values: each head has its own run of slots, filled from the start.
@@ -136,7 +139,8 @@ Result<MemoryForecast> forecast_memory(const Model& model, const ForecastOptions
   if (!now) return fail(std::move(now.error()));
   Forecast forecast;
   for (const MemoryLine& line : now->lines) forecast.add(line);
-  add_weights(model, forecast);
+  Result<void> planned = add_weights(model, forecast);
+  if (!planned) return fail(std::move(planned.error()));
   add_kv(model.config(), *session, made.tokens, forecast);
   add_scratch(model, *session, prompt, made.tokens, forecast);
   made.lines = forecast.take();

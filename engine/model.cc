@@ -11,6 +11,7 @@
 #include "engine/synthetic_tokenizer.h"
 #include "loader/checkpoint.h"
 #include "loader/hub.h"
+#include "loader/tokenizer_compiled.h"
 
 namespace gemma {
 namespace {
@@ -20,7 +21,9 @@ Result<bool> quantization_aware(const ModelConfig& config, const TensorSource& s
   for (const PlannedTensor& planned : plan_tensors(config)) {
     const TensorInfo* tensor = source.find(planned.name);
     if (planned.tensor_class == TensorClass::kFloat || !planned.required || tensor == nullptr) continue;
-    Result<bool> grid = on_grid(source, *tensor);
+    Result<StoredTensor> stored = StoredTensor::open(source, *tensor);
+    if (!stored) return fail(std::move(stored.error()));
+    Result<bool> grid = on_grid(*stored);
     if (!grid || !*grid) return grid;
   }
   return true;
@@ -73,9 +76,12 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
     Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(*folder);
     if (!checkpoint) return fail(std::move(checkpoint.error()));
     model->source_ = std::move(*checkpoint);
-    const std::string tokenizer_path = *folder + "/tokenizer.json";
+    std::string tokenizer_path = *folder + "/" + kCompiledTokenizerFile;
+    const bool compiled = std::filesystem::exists(tokenizer_path);
+    if (!compiled) tokenizer_path = *folder + "/tokenizer.json";
     if (options.tokenizer && std::filesystem::exists(tokenizer_path)) {
-      Result<Tokenizer> tokenizer = Tokenizer::read(tokenizer_path);
+      Result<Tokenizer> tokenizer =
+          compiled ? Tokenizer::read_compiled(tokenizer_path) : Tokenizer::read(tokenizer_path);
       if (!tokenizer) return fail(std::move(tokenizer.error()));
       model->tokenizer_ = std::move(*tokenizer);
       if (model->tokenizer_->vocab_size() > model->config_.vocab_size) {
@@ -103,20 +109,29 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
   return model;
 }
 
-Result<void> Model::choose_scheme(const std::string& asked) {
-  if (!config_.quantization.method.empty()) {
-    return fail(ErrorCode::kUnsupported, folder_,
-                fmt::format("the checkpoint is stored quantized ({} {}), which this version does not read",
-                            config_.quantization.method, config_.quantization.format),
-                "take the bf16 or -qat-q4_0-unquantized checkpoint of the same model");
+Result<std::string> Model::fitting_scheme(std::string& reason) const {
+  if (!source_->declared_scheme().empty()) {
+    reason = "the folder was packed for it";
+    return std::string(source_->declared_scheme());
   }
+  const std::span<const TensorInfo> tensors = source_->tensors();
+  if (std::any_of(tensors.begin(), tensors.end(),
+                  [](const TensorInfo& tensor) { return tensor.encoding != Encoding::kPlain; })) {
+    reason = "the checkpoint is stored quantized";
+    return std::string("stored");
+  }
+  Result<bool> grid = quantization_aware(config_, *source_);
+  if (!grid) return fail(std::move(grid.error()));
+  reason = *grid ? "every matrix lies on a trained 4-bit grid" : "the matrices lie on no 4-bit grid";
+  return std::string(*grid ? "int4" : "bf16");
+}
+
+Result<void> Model::choose_scheme(const std::string& asked) {
   std::string word = asked;
   if (asked.empty()) {
-    Result<bool> grid = quantization_aware(config_, *source_);
-    if (!grid) return fail(std::move(grid.error()));
-    word = *grid ? "int4" : "bf16";
-    scheme_reason_ =
-        *grid ? "every matrix lies on a trained 4-bit grid" : "the matrices lie on no 4-bit grid";
+    Result<std::string> fitting = fitting_scheme(scheme_reason_);
+    if (!fitting) return fail(std::move(fitting.error()));
+    word = std::move(*fitting);
   }
   Result<Scheme> scheme = parse_scheme(word);
   if (!scheme) return fail(std::move(scheme.error()));
@@ -132,9 +147,17 @@ Result<void> Model::choose_scheme(const std::string& asked) {
 Result<void> Model::compute_fingerprint() {
   std::string text = to_string(scheme_);
   for (const TensorInfo& tensor : source_->tensors()) {
-    text += fmt::format("|{} {} {}", tensor.name, dtype_name(tensor.dtype), tensor.elements());
-    std::vector<std::byte> row(tensor.row_bytes());
+    text += fmt::format("|{} {} {} {}", tensor.name, dtype_name(tensor.dtype), encoding_name(tensor.encoding),
+                        tensor.elements());
     if (tensor.rows() == 0) continue;
+    if (tensor.encoding == Encoding::kPanels) {
+      const std::span<const std::byte> data = source_->mapped(tensor);
+      const std::span<const std::byte> sample =
+          data.subspan(data.size() / 2, std::min<size_t>(data.size() / 2, 4096));
+      text.append(reinterpret_cast<const char*>(sample.data()), sample.size());
+      continue;
+    }
+    std::vector<std::byte> row(tensor.row_bytes());
     Result<void> read = source_->read_rows(tensor, tensor.rows() / 2, tensor.rows() / 2 + 1, row);
     if (!read) return read;
     text.append(reinterpret_cast<const char*>(row.data()), row.size());

@@ -50,6 +50,8 @@ class Model {
   const kernels::KernelTable& kernels() const { return *kernels_; }
   double load_seconds() const { return load_seconds_; }
 
+  // The scheme that fits the file, where none is asked for, and in `reason` why. Needs no weights loaded.
+  Result<std::string> fitting_scheme(std::string& reason) const;
   // Ends of a generation: generation_config.json's, else config.json's.
   std::vector<int32_t> eos_ids() const;
   // Of config, scheme and a sample of every tensor: what a saved session must match.

@@ -26,12 +26,14 @@ struct Named {
 };
 constexpr Named kNamed[] = {
     {"f32", ""},       {"bf16", ""},   {"int8", "w8ca8"}, {"int4", "w4g32a8g32"}, {"int4-channel", "w4ca8"},
-    {"w8a4", "w8ca4"}, {"mobile", ""},
+    {"w8a4", "w8ca4"}, {"mobile", ""}, {"stored", ""},
 };
 
 Failure refuse(std::string_view word, std::string what, std::string hint = {}) {
   if (hint.empty()) {
-    hint = "f32, bf16, int8, int4, int4-channel, w8a4, mobile, or [fake:]w<2|3|4|8><t|c|gN>[a<4|8>[gN|s]]";
+    hint =
+        "f32, bf16, int8, int4, int4-channel, w8a4, mobile, stored, or "
+        "[fake:]w<2|3|4|8><t|c|gN>[a<4|8>[gN|s]]";
   }
   return fail(ErrorCode::kUsage, fmt::format("scheme \"{}\"", word), std::move(what), std::move(hint));
 }
@@ -167,6 +169,11 @@ Result<ClassScheme> parse_base(std::string_view word) {
     scheme.integer = !fake;
     return scheme;
   }
+  if (name == "stored") {
+    if (fake) return refuse(word, "stored takes the file's levels as they are; there is nothing to fake");
+    scheme.weight = WeightKind::kAsStored;
+    return scheme;
+  }
   for (const Named& named : kNamed) {
     if (name == named.name && !named.spelled.empty()) name = named.spelled;
   }
@@ -206,6 +213,7 @@ std::string to_string(const ClassScheme& scheme) {
     case WeightKind::kBf16:
       return "bf16";
     case WeightKind::kAsStored:
+      if (scheme.activation == ActivationLevels::kNone) return "stored";
       return scheme.fake ? "fake:mobile" : "mobile";
     case WeightKind::kLevels:
       break;
@@ -232,7 +240,7 @@ kernels::KvType Scheme::default_kv_type() const {
 
 bool Scheme::needs_static_scales() const {
   return std::any_of(classes.begin(), classes.end(), [](const ClassScheme& scheme) {
-    return scheme.activation == ActivationLevels::kStatic || scheme.weight == WeightKind::kAsStored;
+    return scheme.activation == ActivationLevels::kStatic;
   });
 }
 

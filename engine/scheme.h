@@ -2,7 +2,7 @@
 //
 //   scheme   := base { "," class "=" base }
 //   base     := name | [ "fake:" ] name | [ "fake:" ] "w" bits weights [ "a" bits [ inputs ] ]
-//   name     := f32 | bf16 | int8 | int4 | int4-channel | w8a4 | mobile
+//   name     := f32 | bf16 | int8 | int4 | int4-channel | w8a4 | mobile | stored
 //   bits     := 2 | 3 | 4 | 8 (weights), 4 | 8 (activations)
 //   weights  := "t" per tensor | "c" per output channel | "g" N per group of N columns
 //   inputs   := nothing: per token | "g" N per group | "s" static scales of the checkpoint
@@ -12,6 +12,9 @@
 // computes the same function in float32: quantize, dequantize, multiply. A spelled form without `a` keeps
 // packed levels and multiplies in float; with `a` and without `fake:` it must be one of the named ones.
 // mobile: levels, bits and static scales as the checkpoint says.
+// stored: each matrix in the arithmetic that fits how the file stores it, so that no level changes: 4 bits in
+// groups of 32 as int4, 4 or 8 bits per channel as int4-channel or int8, other levels times float, floats as
+// they are.
 #pragma once
 
 #include <array>

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "engine/matrix_builder.h"
+#include "engine/stored_tensor.h"
 #include "kernels/pack.h"
 
 namespace gemma {
@@ -32,19 +33,25 @@ uint64_t matrix_bytes(const ClassScheme& scheme, kernels::WeightFormat format, s
 
 }  // namespace
 
-std::vector<PlannedWeight> plan_weights(const ModelConfig& config, const Scheme& scheme,
-                                        const TensorSource& source) {
+Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
+                                                const TensorSource& source) {
   std::vector<PlannedWeight> weights;
-  const auto add = [&](const PlannedTensor& planned, const TensorInfo& tensor, TensorClass tensor_class) {
+  const auto add = [&](const PlannedTensor& planned, const TensorInfo& tensor,
+                       TensorClass tensor_class) -> Result<void> {
     PlannedWeight weight{planned.name, tensor_class, layer_of(planned.name)};
-    const ClassScheme& how = scheme.of(tensor_class);
-    const kernels::WeightFormat format = target_format(how, tensor.dtype);
-    const bool vector = tensor_class == TensorClass::kFloat && planned.shape.size() < 2;
-    const bool stays = !vector && how.weight != WeightKind::kLevels && format == float_format(tensor.dtype) &&
-                       !source.mapped(tensor).empty();
-    if (vector) {
+    if (tensor_class == TensorClass::kFloat && planned.shape.size() < 2) {
       weight.owned_bytes = tensor.elements() * sizeof(float);
-    } else if (stays) {
+      weights.push_back(std::move(weight));
+      return {};
+    }
+    Result<StoredTensor> stored = StoredTensor::open(source, tensor);
+    if (!stored) return fail(std::move(stored.error()));
+    const ClassScheme how = resolve(scheme.of(tensor_class), *stored);
+    const kernels::WeightFormat format = target_format(how, stored->float_type());
+    const bool panels = tensor.encoding == Encoding::kPanels && keeps_levels(how, *stored) && !how.fake;
+    const bool floats = how.weight != WeightKind::kLevels && !stored->in_levels() &&
+                        format == float_format(stored->float_type()) && !source.mapped(tensor).empty();
+    if (panels || floats) {
       weight.mapped_bytes = tensor.bytes();
     } else {
       weight.blocks = tensor_class == TensorClass::kExperts ? config.experts : 1;
@@ -52,18 +59,17 @@ std::vector<PlannedWeight> plan_weights(const ModelConfig& config, const Scheme&
           weight.blocks * matrix_bytes(how, format, tensor.rows() / weight.blocks, tensor.columns());
     }
     weights.push_back(std::move(weight));
+    return {};
   };
   const bool one_scheme = scheme.of(TensorClass::kEmbed) == scheme.of(TensorClass::kHead);
   for (const PlannedTensor& planned : plan_tensors(config)) {
     const TensorInfo* tensor = source.find(planned.name);
     if (tensor == nullptr || !planned.required || planned.tensor_class == TensorClass::kPle) continue;
-    const bool embedding = planned.tensor_class == TensorClass::kEmbed;
-    if (embedding && config.tied && one_scheme) {
-      add(planned, *tensor, TensorClass::kHead);
-      continue;
-    }
-    add(planned, *tensor, planned.tensor_class);
-    if (embedding && config.tied) add(planned, *tensor, TensorClass::kHead);
+    const bool tied = planned.tensor_class == TensorClass::kEmbed && config.tied;
+    Result<void> added =
+        add(planned, *tensor, tied && one_scheme ? TensorClass::kHead : planned.tensor_class);
+    if (added && tied && !one_scheme) added = add(planned, *tensor, TensorClass::kHead);
+    if (!added) return fail(std::move(added.error()));
   }
   return weights;
 }

@@ -26,7 +26,8 @@ struct PlannedWeight {
 // The tensors of plan_tensors() that `source` has and the model uses, in that order; the per-layer table
 // takes no memory and is left out. With a tied head of a scheme of its own there are two entries for the
 // embedding.
-std::vector<PlannedWeight> plan_weights(const ModelConfig& config, const Scheme& scheme,
-                                        const TensorSource& source);
+// Errors of StoredTensor::open.
+Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
+                                                const TensorSource& source);
 
 }  // namespace gemma

@@ -28,6 +28,26 @@ uint64_t matrix_elements(const ModelConfig& config) {
   return total;
 }
 
+// Whether two tensors hold the same bytes.
+Result<bool> same_values(const TensorSource& source, const TensorInfo& a, const TensorInfo& b,
+                         const ThreadTeam& team) {
+  if (a.dtype != b.dtype || a.shape != b.shape || a.encoding != b.encoding) return false;
+  if (a.encoding == Encoding::kPanels) return std::ranges::equal(source.mapped(a), source.mapped(b));
+  const Progress silent;
+  std::atomic<bool> same{true};
+  Result<void> read = MatrixBuilder(Scheme(), source, team, 0, silent)
+                          .over_rows(a.rows(), a.columns(), [&](size_t row0, size_t rows) -> Result<void> {
+                            if (!same) return {};
+                            std::vector<std::byte> left(rows * a.row_bytes()), right(left.size());
+                            Result<void> ok = source.read_rows(a, row0, row0 + rows, left);
+                            if (ok) ok = source.read_rows(b, row0, row0 + rows, right);
+                            if (ok && left != right) same = false;
+                            return ok;
+                          });
+  if (!read) return fail(std::move(read.error()));
+  return same.load();
+}
+
 class Builder {
  public:
   Builder(const ModelConfig& config, const Scheme& scheme, const TensorSource& source, const ThreadTeam& team,
@@ -35,6 +55,7 @@ class Builder {
       : config_(config),
         scheme_(scheme),
         source_(source),
+        team_(team),
         matrices_(scheme, source, team, matrix_elements(config), progress) {}
 
   Result<std::unique_ptr<Weights>> build();
@@ -46,11 +67,11 @@ class Builder {
   Result<void> layer(size_t index, LayerWeights& weights);
   Result<void> embedding_and_head(Weights& weights);
   Result<void> per_layer_embeddings(Weights& weights);
-  Result<bool> same_values(const TensorInfo& a, const TensorInfo& b) const;
 
   const ModelConfig& config_;
   const Scheme& scheme_;
   const TensorSource& source_;
+  const ThreadTeam& team_;
   MatrixBuilder matrices_;
 };
 
@@ -86,35 +107,18 @@ Result<void> Builder::check_groups() const {
 
 Result<void> Builder::check_room() const {
   uint64_t bytes = 0;
-  for (const PlannedWeight& planned : plan_weights(config_, scheme_, source_)) bytes += planned.owned_bytes;
+  Result<std::vector<PlannedWeight>> plan = plan_weights(config_, scheme_, source_);
+  if (!plan) return fail(std::move(plan.error()));
+  for (const PlannedWeight& planned : *plan) bytes += planned.owned_bytes;
   return check_memory(bytes, "weights as " + to_string(scheme_));
-}
-
-Result<bool> Builder::same_values(const TensorInfo& a, const TensorInfo& b) const {
-  if (a.dtype != b.dtype || a.shape != b.shape) return false;
-  std::atomic<bool> same{true};
-  Result<void> read =
-      matrices_.over_rows(a.rows(), a.columns(), [&](size_t row0, size_t rows) -> Result<void> {
-        if (!same) return {};
-        std::vector<std::byte> left(rows * a.row_bytes()), right(left.size());
-        Result<void> ok = source_.read_rows(a, row0, row0 + rows, left);
-        if (ok) ok = source_.read_rows(b, row0, row0 + rows, right);
-        if (ok && left != right) same = false;
-        return ok;
-      });
-  if (!read) return fail(std::move(read.error()));
-  return same.load();
 }
 
 Result<void> Builder::embedding_and_head(Weights& weights) {
   const TensorInfo* embed = source_.find("embed_tokens.weight");
   const TensorInfo* head = source_.find("lm_head.weight");
-  if (head != nullptr && config_.tied) {
-    // Some exporters write the tied head out. If it is the same, one matrix serves both.
-    Result<bool> same = same_values(*embed, *head);
-    if (!same) return fail(std::move(same.error()));
-    if (*same) head = nullptr;
-  }
+  Result<bool> apart = head_is_apart(config_, source_, team_);
+  if (!apart) return fail(std::move(apart.error()));
+  if (!*apart) head = nullptr;
   const bool one = head == nullptr && scheme_.of(TensorClass::kEmbed) == scheme_.of(TensorClass::kHead);
   Result<Matrix> embed_matrix =
       matrices_.matrix(*embed, one ? TensorClass::kHead : TensorClass::kEmbed, 0, embed->rows());
@@ -130,14 +134,14 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
   weights.head = Head(one ? weights.embed_matrix.get() : weights.head_matrix.get());
   const auto rounded_root = [&](size_t width) {
     const float root = static_cast<float>(std::sqrt(static_cast<double>(width)));
-    switch (embed->dtype) {
-      case Dtype::kBf16:
-        return kernels::from_bf16(kernels::to_bf16(root));
-      case Dtype::kF16:
-        return kernels::from_f16(kernels::to_f16(root));
-      default:
-        return root;
-    }
+    // Levels stand for values of the type that config.json names.
+    const bool floats =
+        embed->dtype == Dtype::kF32 || embed->dtype == Dtype::kF16 || embed->dtype == Dtype::kBf16;
+    const bool bf16 = floats ? embed->dtype == Dtype::kBf16 : config_.dtype == "bfloat16";
+    const bool f16 = floats ? embed->dtype == Dtype::kF16 : config_.dtype == "float16";
+    return bf16  ? kernels::from_bf16(kernels::to_bf16(root))
+           : f16 ? kernels::from_f16(kernels::to_f16(root))
+                 : root;
   };
   weights.embedding_scale = rounded_root(config_.hidden_size);
   weights.ple_scale = rounded_root(config_.ple_width);
@@ -146,13 +150,20 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
 
 Result<void> Builder::per_layer_embeddings(Weights& weights) {
   const TensorInfo* table = source_.find("embed_tokens_per_layer.weight");
-  Result<WeightQuantizer> quantizer =
-      matrices_.quantizer(*table, scheme_.of(TensorClass::kPle), config_.ple_width);
-  if (!quantizer) return fail(std::move(quantizer.error()));
-  TensorReport& told = matrices_.report(*table, TensorClass::kPle, *quantizer);
+  Result<StoredTensor> stored = StoredTensor::open(source_, *table);
+  if (!stored) return fail(std::move(stored.error()));
+  ClassScheme scheme = resolve(scheme_.of(TensorClass::kPle), *stored);
+  // A row of the table is as many "channels" as there are layers.
+  TensorReport& told = matrices_.report(*table, TensorClass::kPle, scheme);
   told.elements = table->elements();
-  told.mapped_bytes = 0;
-  weights.ple_table = PleTable(&source_, table, *quantizer);
+  told.kept = keeps_levels(scheme, *stored) ||
+              (scheme.granularity == Granularity::kChannel && stored->in_levels() &&
+               stored->bits() == scheme.weight_bits && stored->group() == config_.ple_width);
+  Result<WeightQuantizer> quantizer = WeightQuantizer();
+  if (!told.kept) quantizer = matrices_.quantizer(*stored, scheme, config_.ple_width);
+  if (!quantizer) return fail(std::move(quantizer.error()));
+  told.on_grid = quantizer->on_grid();
+  weights.ple_table = PleTable(std::move(*stored), *quantizer);
   Result<Matrix> projection = named_matrix("per_layer_model_projection.weight", TensorClass::kPleModel);
   if (!projection) return fail(std::move(projection.error()));
   weights.ple_model_projection = std::move(*projection);
@@ -254,16 +265,24 @@ Result<std::unique_ptr<Weights>> Builder::build() {
 
 }  // namespace
 
+Result<bool> head_is_apart(const ModelConfig& config, const TensorSource& source, const ThreadTeam& team) {
+  const TensorInfo* embed = source.find("embed_tokens.weight");
+  const TensorInfo* head = source.find("lm_head.weight");
+  if (head == nullptr || embed == nullptr) return false;
+  if (!config.tied) return true;
+  Result<bool> same = same_values(source, *embed, *head, team);
+  if (!same) return same;
+  return !*same;
+}
+
 void Embedding::row(size_t id, float* out) const {
   kernels::dequantize_row(matrix_->view(), id, out);
 }
 
 Result<void> PleTable::row(size_t id, std::span<float> out) const {
-  std::vector<std::byte> raw;
-  std::vector<float> values;
-  Result<void> read = read_rows_as_float(*source_, *tensor_, id, 1, raw, values);
+  StoredTensor::Scratch scratch;
+  Result<void> read = tensor_.floats(id, 1, scratch, out.data());
   if (!read) return read;
-  std::copy(values.begin(), values.end(), out.begin());
   std::vector<int8_t> levels;
   quantizer_.fake(out, levels);
   return {};

@@ -57,14 +57,14 @@ class Embedding {
 class PleTable {
  public:
   PleTable() = default;
-  PleTable(const TensorSource* source, const TensorInfo* tensor, WeightQuantizer quantizer)
-      : source_(source), tensor_(tensor), quantizer_(std::move(quantizer)) {}
+  // `quantizer` quantizes nothing where the file's own levels are kept.
+  PleTable(StoredTensor tensor, WeightQuantizer quantizer)
+      : tensor_(std::move(tensor)), quantizer_(std::move(quantizer)) {}
   // All layers' slices of token `id`, (layers * ple_width) float32. kIo if the file cannot be read.
   Result<void> row(size_t id, std::span<float> out) const;
 
  private:
-  const TensorSource* source_ = nullptr;
-  const TensorInfo* tensor_ = nullptr;
+  StoredTensor tensor_;
   WeightQuantizer quantizer_;
 };
 
@@ -92,6 +92,10 @@ struct Weights {
   std::vector<float> ple_projection_norm;  // (ple_width)
   std::vector<TensorReport> reports;
 };
+
+// Whether the head is a matrix of its own. A tied head that an exporter wrote out all the same is not, if it
+// repeats the embedding byte for byte.
+Result<bool> head_is_apart(const ModelConfig& config, const TensorSource& source, const ThreadTeam& team);
 
 // Builds everything from `source`, which must outlive the result and fit `config` (check_tensors). kUsage if
 // a scheme cannot be applied (a group that does not divide the columns: all such tensors are listed),

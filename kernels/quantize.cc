@@ -29,6 +29,15 @@ bool is_bf16(uint32_t bits) {
   return (bits & 0xffffu) == 0;
 }
 
+// Whether step times level is each weight, rounded to bfloat16 where the weight is one.
+bool reproduces(std::span<const float, 32> w, const int8_t* levels, float step) {
+  for (size_t i = 0; i < w.size(); ++i) {
+    const float product = step * static_cast<float>(levels[i]);
+    if (w[i] != (is_bf16(bits_of(w[i])) ? from_bf16(to_bf16(product)) : product)) return false;
+  }
+  return true;
+}
+
 // The step of a group whose levels are known; not all are 0.
 float grid_step(std::span<const float, 32> w, const int8_t* levels) {
   float low = 0, high = std::numeric_limits<float>::infinity();
@@ -43,7 +52,12 @@ float grid_step(std::span<const float, 32> w, const int8_t* levels) {
     products += static_cast<double>(w[i]) * levels[i];
     squares += static_cast<double>(levels[i]) * levels[i];
   }
-  return low <= high * kStepSlack ? (low + high) * 0.5f : static_cast<float>(products / squares);
+  if (low > high * kStepSlack) return static_cast<float>(products / squares);
+  float step = 0;
+  const StepPlace place = place_bf16_step(low, high, step);
+  if (place == StepPlace::kInside || (place == StepPlace::kAtTheEnd && reproduces(w, levels, step)))
+    return step;
+  return (low + high) * 0.5f;
 }
 
 double squared_error(std::span<const float, 32> w, const int8_t* levels, float scale) {

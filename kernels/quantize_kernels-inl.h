@@ -130,9 +130,17 @@ HWY_INLINE bool recover_group(const float* w, int8_t* levels, float& step) {
     const float lowest = hn::GetLane(hn::MaxOfLanes(floats, low));
     const float highest = hn::GetLane(hn::MinOfLanes(floats, high));
     if (lowest > highest * kStepSlack) return false;
-    const float middle = (lowest + highest) * 0.5f;
-    if (!(middle > kLeastStep && middle < kStepLimit)) return true;
-    step = middle;
+    float chosen = 0;
+    switch (place_bf16_step(lowest, highest, chosen)) {
+      case StepPlace::kInside:
+        break;
+      case StepPlace::kAtTheEnd:
+        return false;
+      case StepPlace::kOutside:
+        chosen = (lowest + highest) * 0.5f;
+    }
+    if (!(chosen > kLeastStep && chosen < kStepLimit)) return true;
+    step = chosen;
     for (size_t i = 0; i < kVectors; ++i) store_levels(found[i], levels + i * kLanes);
     return true;
   }

@@ -2,6 +2,7 @@
 // linear probing: a lookup costs one cache miss, which for Gemma's 514906 merges is what encoding waits for.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +37,16 @@ class BpePairs {
     if (slot.rank != kNoRank) return false;
     slot = merge;
     return true;
+  }
+
+  // All merges, best first.
+  std::vector<Merge> by_rank() const {
+    std::vector<Merge> merges;
+    for (const Merge& slot : slots_) {
+      if (slot.rank != kNoRank) merges.push_back(slot);
+    }
+    std::sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) { return a.rank < b.rank; });
+    return merges;
   }
 
   void prefetch(int32_t left, int32_t right) const { __builtin_prefetch(&slots_[home(left, right)]); }

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "loader/in_quotes.h"
+#include "loader/packed_metadata.h"
 #include "loader/quantized_tensors.h"
 #include "loader/safetensors.h"
 #include "loader/shard_index.h"
@@ -107,6 +108,7 @@ struct Checkpoint::Impl {
   std::vector<SafetensorsFile> files;
   std::vector<TensorInfo> tensors;             // sorted by name
   std::vector<std::vector<StoredPart>> parts;  // of tensors[i]
+  std::string declared_scheme;
   size_t other_tensors = 0;
   uint64_t other_bytes = 0;
 
@@ -118,6 +120,10 @@ struct Checkpoint::Impl {
 Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
   std::vector<ListedTensor> listed;
   for (size_t i = 0; i < files.size(); ++i) {
+    const Metadata& metadata = files[i].metadata();
+    if (Result<void> known = check_packed_layout(metadata, files[i].path()); !known) return known;
+    const auto packed_for = metadata.find(kPackedSchemeKey);
+    if (packed_for != metadata.end()) declared_scheme = packed_for->second;
     for (const StoredTensor& stored : files[i].tensors()) {
       std::string name = canonical_name(stored.name);
       if (name.empty()) {
@@ -137,6 +143,7 @@ Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
       tensor.info.shape = stored.shape;
       tensor.info.dtype = *stored.dtype;
       tensor.parts.push_back({i, &stored});
+      if (Result<void> applied = apply_packed(metadata, tensor.info); !applied) return applied;
       listed.push_back(std::move(tensor));
     }
   }
@@ -231,6 +238,9 @@ Result<std::unique_ptr<Checkpoint>> Checkpoint::open(const std::string& folder) 
 
 std::span<const TensorInfo> Checkpoint::tensors() const {
   return impl_->tensors;
+}
+std::string_view Checkpoint::declared_scheme() const {
+  return impl_->declared_scheme;
 }
 size_t Checkpoint::other_tensors() const {
   return impl_->other_tensors;

@@ -17,6 +17,7 @@ namespace gemma {
 struct QuantizationConfig {
   std::string method;  // "compressed-tensors", "gemma", ...; empty: none declared
   std::string format;  // "pack-quantized", ...
+  bool operator==(const QuantizationConfig&) const = default;
 };
 
 struct LayerConfig {
@@ -27,6 +28,7 @@ struct LayerConfig {
   bool owns_kv = true;           // false: reads the cache of layer kv_source
   size_t kv_source = 0;          // this layer's own index if it owns its KV
   bool k_eq_v = false;           // no v_proj: V is the raw K projection, normed without weight
+  bool operator==(const LayerConfig&) const = default;
 };
 
 struct RopeConfig {
@@ -34,6 +36,7 @@ struct RopeConfig {
   bool proportional = false;  // full attention: only the first rotated_pairs of head_dim/2 pairs turn
   double partial_rotary_factor = 1.0;
   double factor = 1.0;  // divides the frequencies
+  bool operator==(const RopeConfig&) const = default;
 };
 
 struct ModelConfig {
@@ -67,6 +70,7 @@ struct ModelConfig {
   // Small models (E2B, E4B) are those with per-layer embeddings: their template has no closed thought
   // channel.
   bool small() const { return ple_width > 0; }
+  bool operator==(const ModelConfig&) const = default;
 };
 
 // Lets the last `shared` layers (at most all) read the cache of the last layer of their type that still owns

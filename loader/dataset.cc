@@ -53,7 +53,7 @@ Result<Dataset> read_dataset(const std::string& path, const DatasetOptions& opti
   return fail(ErrorCode::kInternal, path, "no such format");
 }
 
-Result<Dataset> finish_dataset(std::string path, std::vector<DatasetItem> items) {
+Result<Dataset> finish_dataset(std::string path, DatasetFormat format, std::vector<DatasetItem> items) {
   if (items.empty()) return fail(ErrorCode::kInvalidFile, path, "expected questions, found none");
   for (const DatasetItem& item : items) {
     if (item.choices.empty() == items.front().choices.empty()) continue;
@@ -62,7 +62,7 @@ Result<Dataset> finish_dataset(std::string path, std::vector<DatasetItem> items)
                                      : "a question with choices, where those before have none",
                 "put the two kinds into files of their own");
   }
-  return Dataset{std::move(path), std::move(items)};
+  return Dataset{std::move(path), format, std::move(items)};
 }
 
 std::string choice_letter(size_t index) {

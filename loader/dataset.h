@@ -35,14 +35,15 @@ struct DatasetItem {
   size_t line = 0;                      // in the file, from 1; 0 where lines say nothing (SQuAD)
 };
 
+enum class DatasetFormat { kJsonl, kSquad, kHellaswag, kMmlu };
+
 struct Dataset {
   std::string path;
+  DatasetFormat format = DatasetFormat::kJsonl;
   std::vector<DatasetItem> items;  // not empty, all of one kind
 
   bool multiple_choice() const { return !items.front().choices.empty(); }
 };
-
-enum class DatasetFormat { kJsonl, kSquad, kHellaswag, kMmlu };
 
 std::string_view to_string(DatasetFormat format);
 std::optional<DatasetFormat> parse_dataset_format(std::string_view word);
@@ -65,7 +66,7 @@ inline constexpr uint64_t kLargestDataset = uint64_t{1} << 30;  // bytes
 Result<Dataset> read_dataset(const std::string& path, const DatasetOptions& options);
 
 // The checks that all readers share: not empty, and all of one kind (kInvalidFile).
-Result<Dataset> finish_dataset(std::string path, std::vector<DatasetItem> items);
+Result<Dataset> finish_dataset(std::string path, DatasetFormat format, std::vector<DatasetItem> items);
 
 // "A" for 0.
 std::string choice_letter(size_t index);

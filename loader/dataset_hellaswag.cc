@@ -129,7 +129,7 @@ Result<Dataset> read_hellaswag(const std::string& path) {
         return {};
       });
   if (!read) return fail(std::move(read.error()));
-  return finish_dataset(path, std::move(items));
+  return finish_dataset(path, DatasetFormat::kHellaswag, std::move(items));
 }
 
 }  // namespace gemma

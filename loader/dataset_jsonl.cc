@@ -150,7 +150,7 @@ Result<Dataset> read_jsonl_dataset(const std::string& path, const DatasetFields&
         return {};
       });
   if (!read) return fail(std::move(read.error()));
-  return finish_dataset(path, std::move(items));
+  return finish_dataset(path, DatasetFormat::kJsonl, std::move(items));
 }
 
 }  // namespace gemma

@@ -58,7 +58,7 @@ Result<Dataset> read_mmlu(const std::string& path) {
     item.answer = static_cast<size_t>(letter[0] - 'A');
     items.push_back(std::move(item));
   }
-  return finish_dataset(path, std::move(items));
+  return finish_dataset(path, DatasetFormat::kMmlu, std::move(items));
 }
 
 }  // namespace gemma

@@ -111,7 +111,7 @@ Result<Dataset> read_squad(const std::string& path) {
   if (!root) return fail(std::move(root.error()));
   Result<std::vector<DatasetItem>> items = SquadReader(path).read(*root);
   if (!items) return fail(std::move(items.error()));
-  return finish_dataset(path, std::move(*items));
+  return finish_dataset(path, DatasetFormat::kSquad, std::move(*items));
 }
 
 }  // namespace gemma

@@ -18,6 +18,7 @@ struct GenerationConfig {
   std::optional<bool> do_sample;
   std::optional<double> temperature, top_p, min_p, repetition_penalty;
   std::optional<int64_t> top_k;
+  bool operator==(const GenerationConfig&) const = default;
 };
 
 Result<GenerationConfig> parse_generation_config(std::string_view json, const std::string& where);

@@ -1,6 +1,7 @@
 #include "loader/hub_cache.h"
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <string_view>
 #include <system_error>
@@ -16,9 +17,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A name beside the final one that no other process uses.
+// A name beside the final one that nobody else uses: neither another thread nor another machine or container
+// that shares the cache, where process ids repeat.
 fs::path beside(const fs::path& path) {
-  return fs::path(path) += fmt::format(".{}.tmp", ::getpid());
+  uint64_t number = 0;
+  if (::getentropy(&number, sizeof number) != 0) number = static_cast<uint64_t>(::getpid());
+  return fs::path(path) += fmt::format(".{:016x}.tmp", number);
 }
 
 Result<void> rename_over(const fs::path& from, const fs::path& to) {

@@ -25,7 +25,7 @@ struct TensorInfo {
   std::string stored_name;    // as the file spells it
   std::string file;           // path of the file that holds it; empty for synthetic ones
   std::vector<size_t> shape;  // outermost first, as computed with; empty for a scalar
-  Dtype dtype = Dtype::kF32;  // of the stored elements
+  Dtype dtype = Dtype::kF32;  // of the stored elements; of packed ones, what they were made from
   Encoding encoding = Encoding::kPlain;
   std::string panels = {};   // of kPanels: what form, as kernels/pack.h spells it
   uint64_t panel_bytes = 0;  // of kPanels
@@ -56,6 +56,9 @@ class TensorSource {
   // The tensor's bytes if they lie in a memory map that lives as long as this source, else empty.
   // Alignment is whatever the file gives.
   virtual std::span<const std::byte> mapped(const TensorInfo& tensor) const = 0;
+
+  // The scheme that the tensors were packed for (loader/packed_metadata.h); empty: none.
+  virtual std::string_view declared_scheme() const { return {}; }
 };
 
 }  // namespace gemma

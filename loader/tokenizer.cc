@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "loader/bpe_encoder.h"
+#include "loader/file.h"
 #include "loader/in_quotes.h"
+#include "loader/tokenizer_compiled.h"
 #include "loader/tokenizer_core.h"
 #include "loader/tokenizer_json.h"
 
@@ -70,6 +72,36 @@ Result<Tokenizer> Tokenizer::build(const TokenizerParts& parts, const std::strin
   lists.merges.assign(parts.merges.begin(), parts.merges.end());
   for (const auto& [id, content, special] : parts.added) lists.added.push_back({id, content, special});
   return from_lists(std::move(lists), where);
+}
+
+Result<Tokenizer> Tokenizer::parse_compiled(std::span<const std::byte> bytes, const std::string& where) {
+  Result<TokenizerLists> lists = parse_compiled_tokenizer(bytes, where);
+  if (!lists) return fail(lists.error());
+  for (const auto& [piece, id] : lists->pieces) {
+    if (!is_utf8(piece)) {
+      return fail(ErrorCode::kInvalidFile, where, fmt::format("the piece {} is not UTF-8", in_quotes(piece)));
+    }
+  }
+  Result<TokenizerCore> core = assemble_tokenizer(std::move(*lists), where);
+  if (!core) return fail(core.error());
+  return Tokenizer(std::move(*core));
+}
+
+Result<Tokenizer> Tokenizer::read_compiled(const std::string& path) {
+  Result<File> file = File::open(path);
+  if (!file) return fail(file.error());
+  // Copied rather than read in place: a file that shrinks must be an error.
+  if (file->bytes() > TokenizerJson::kMaxBytes) {
+    return fail(ErrorCode::kUnsupported, path,
+                fmt::format("expected at most {} bytes, found {}", TokenizerJson::kMaxBytes, file->bytes()));
+  }
+  std::vector<std::byte> bytes(file->bytes());
+  if (Result<void> read = file->read_at(0, bytes); !read) return fail(read.error());
+  return parse_compiled(bytes, path);
+}
+
+std::vector<std::byte> Tokenizer::compile() const {
+  return compile_tokenizer(*core_);
 }
 
 // Added tokens are found in all of the text first, special ones too: a special token that stays text still

@@ -58,6 +58,10 @@ class Tokenizer {
   static Result<Tokenizer> parse(std::string_view json,
                                  const std::string& where);  // `where` names it in errors
   static Result<Tokenizer> build(const TokenizerParts& parts, const std::string& where);
+  // The compiled form of loader/tokenizer_compiled.h, and its bytes for a file.
+  static Result<Tokenizer> read_compiled(const std::string& path);
+  static Result<Tokenizer> parse_compiled(std::span<const std::byte> bytes, const std::string& where);
+  std::vector<std::byte> compile() const;
   // The same from lists of views (loader/tokenizer_core.h), which must be UTF-8: for readers of other
   // formats.
   static Result<Tokenizer> from_lists(TokenizerLists lists, const std::string& where);

@@ -160,8 +160,36 @@ Result<std::vector<int32_t>> add_merges(Bpe& bpe, const TokenizerLists& lists, c
   return sides;
 }
 
+// The same for merges that come as ids, which nothing vouches for.
+Result<std::vector<int32_t>> add_merge_ids(Bpe& bpe, const TokenizerLists& lists,
+                                           const Vocabulary& vocabulary, const std::vector<bool>& special,
+                                           const std::string& where) {
+  std::vector<int32_t> sides;
+  sides.reserve(2 * lists.merge_ids.size());
+  for (size_t rank = 0; rank < lists.merge_ids.size(); ++rank) {
+    const auto& [left, right, product] = lists.merge_ids[rank];
+    const std::string_view a = vocabulary.piece(left), b = vocabulary.piece(right),
+                           ab = vocabulary.piece(product);
+    if (a.empty() || b.empty() || ab.size() != a.size() + b.size() || !ab.starts_with(a) ||
+        !ab.ends_with(b)) {
+      return invalid(where,
+                     fmt::format("merge {} of ids {} and {} does not give {}", rank, left, right, product));
+    }
+    if (special[static_cast<size_t>(product)]) {
+      return fail(ErrorCode::kUnsupported, where,
+                  fmt::format("merge {} makes the special token {} out of plain text", rank, in_quotes(ab)));
+    }
+    if (!bpe.add_merge({left, right, static_cast<uint32_t>(rank), product}, a, b)) {
+      return invalid(where,
+                     fmt::format("merge {} of {} and {} is there twice", rank, in_quotes(a), in_quotes(b)));
+    }
+    sides.insert(sides.end(), {left, right});
+  }
+  return sides;
+}
+
 Result<void> add_added(Vocabulary& vocabulary, const std::vector<AddedToken>& added,
-                       const std::string& where) {
+                       std::vector<int32_t>& added_only, const std::string& where) {
   for (size_t i = 0; i < added.size(); ++i) {
     const auto& [id, content, special] = added[i];
     if (content.size() > AddedTokens::kLongest) {
@@ -171,7 +199,9 @@ Result<void> add_added(Vocabulary& vocabulary, const std::vector<AddedToken>& ad
     }
     if (vocabulary.piece(id) == content) continue;  // as usual: an added token of the vocabulary
     if (const auto done = insert_piece(vocabulary, content, id, where); !done) return fail(done.error());
+    added_only.push_back(id);
   }
+  std::sort(added_only.begin(), added_only.end());
   return {};
 }
 
@@ -203,9 +233,10 @@ uint64_t fingerprint_of(const Vocabulary& vocabulary, const std::vector<AddedTok
 }  // namespace
 
 Result<TokenizerCore> assemble_tokenizer(TokenizerLists lists, const std::string& where) {
-  if (lists.merges.size() > Bpe::kMaxMerges) {
+  const size_t merges = std::max(lists.merges.size(), lists.merge_ids.size());
+  if (merges > Bpe::kMaxMerges) {
     return fail(ErrorCode::kUnsupported, where,
-                fmt::format("expected at most {} merges, found {}", Bpe::kMaxMerges, lists.merges.size()));
+                fmt::format("expected at most {} merges, found {}", Bpe::kMaxMerges, merges));
   }
   Result<Vocabulary> vocabulary = make_vocabulary(lists, where);
   if (!vocabulary) return fail(vocabulary.error());
@@ -214,11 +245,15 @@ Result<TokenizerCore> assemble_tokenizer(TokenizerLists lists, const std::string
   for (const AddedToken& token : lists.added) {
     if (token.special) special[static_cast<size_t>(token.id)] = true;
   }
-  Bpe bpe(lists.merges.size());
+  Bpe bpe(merges);
   if (const auto done = set_symbols(bpe, *vocabulary, special, where); !done) return fail(done.error());
-  const Result<std::vector<int32_t>> sides = add_merges(bpe, lists, *vocabulary, special, where);
+  const Result<std::vector<int32_t>> sides = lists.merge_ids.empty()
+                                                 ? add_merges(bpe, lists, *vocabulary, special, where)
+                                                 : add_merge_ids(bpe, lists, *vocabulary, special, where);
   if (!sides) return fail(sides.error());
-  if (const auto done = add_added(*vocabulary, lists.added, where); !done) return fail(done.error());
+  std::vector<int32_t> added_only;
+  if (const auto done = add_added(*vocabulary, lists.added, added_only, where); !done)
+    return fail(done.error());
 
   AddedTokens added(lists.added);
   const auto twice =
@@ -228,8 +263,8 @@ Result<TokenizerCore> assemble_tokenizer(TokenizerLists lists, const std::string
     return invalid(where, fmt::format("the added token {} is there twice", in_quotes(twice->content)));
   }
   const uint64_t fingerprint = fingerprint_of(*vocabulary, lists.added, *sides);
-  return TokenizerCore{std::move(*vocabulary), std::move(bpe), std::move(added),
-                       std::move(special),     lists.add_bos,  fingerprint};
+  return TokenizerCore{std::move(*vocabulary), std::move(bpe), std::move(added), std::move(special),
+                       std::move(added_only),  lists.add_bos,  fingerprint};
 }
 
 }  // namespace gemma

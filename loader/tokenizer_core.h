@@ -3,6 +3,7 @@
 // the tables, Tokenizer and StreamDecoder read them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ namespace gemma {
 struct TokenizerLists {
   std::vector<std::pair<std::string_view, int64_t>> pieces;           // piece, id
   std::vector<std::pair<std::string_view, std::string_view>> merges;  // rank order
+  std::vector<std::array<int32_t, 3>> merge_ids;  // instead of merges: ids of left, right and their product
   std::vector<AddedToken> added;
   bool add_bos = false;
 };
@@ -28,7 +30,8 @@ struct TokenizerCore {
   Vocabulary vocabulary;
   Bpe bpe;
   AddedTokens added;
-  std::vector<bool> special;  // by id
+  std::vector<bool> special;        // by id
+  std::vector<int32_t> added_only;  // added tokens that are no pieces of the model, ascending
   bool add_bos = false;
   uint64_t fingerprint = 0;
 };

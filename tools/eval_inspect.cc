@@ -158,7 +158,9 @@ void count_parameters(const ModelConfig& config, const std::vector<Used>& used, 
 Result<void> count_grids(const Model& model, const std::vector<Used>& used, Inspection& found) {
   for (const auto& [planned, tensor] : used) {
     if (planned->tensor_class == TensorClass::kFloat || !is_float(tensor->dtype)) continue;
-    Result<bool> grid = on_grid(model.source(), *tensor);
+    Result<StoredTensor> stored = StoredTensor::open(model.source(), *tensor);
+    if (!stored) return fail(std::move(stored.error()));
+    Result<bool> grid = on_grid(*stored);
     if (!grid) return fail(std::move(grid.error()));
     GridCount& count = found.grids[std::string(to_string(planned->tensor_class))];
     count.tensors += 1;

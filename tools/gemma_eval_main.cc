@@ -1,6 +1,5 @@
 // gemma-eval: what a model computes and what it is, for people and scripts that check rather than chat.
-#include <array>
-
+#include "tools/eval_accuracy.h"
 #include "tools/eval_inspect.h"
 #include "tools/eval_logits.h"
 #include "tools/eval_memory.h"
@@ -14,12 +13,13 @@ int main(int argc, char** argv) {
   using gemma::Command;
   gemma::ignore_broken_pipe();
   gemma::report_truncated_mapping("gemma-eval");
-  constexpr std::array<Command, 4> kCommands = {{
+  constexpr Command kCommands[] = {
       {"logits", "write the logits or hidden states of a token sequence as .npy", gemma::eval_logits},
+      {"accuracy", "ask questions and score the answers", gemma::eval_accuracy},
       {"tokenize", "turn text into token ids, or ids into text, as JSON", gemma::eval_tokenize},
       {"inspect", "tell what a checkpoint is and what it will need", gemma::eval_inspect},
       {"memory", "tell where a model's memory is, or how much it will take", gemma::eval_memory},
-  }};
+  };
   return static_cast<int>(
       gemma::run_command("gemma-eval", "Looks into Gemma 4 models: what they compute and what they are.",
                          kCommands, argc, argv));

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/evaluation/proportion.h"
+
 namespace gemma {
 
 Result<PairedOutcomes> pair_outcomes(const std::vector<bool>& first, const std::vector<bool>& second) {
@@ -36,6 +38,16 @@ double mcnemar_p(size_t first_only, size_t second_only) {
     term *= static_cast<double>(k) / static_cast<double>(n - k + 1);
   }
   return std::min(1.0, 2 * std::exp(log_first) * sum);
+}
+
+PairedDifference paired_difference(const PairedOutcomes& outcomes) {
+  const auto n =
+      static_cast<double>(outcomes.both + outcomes.neither + outcomes.first_only + outcomes.second_only);
+  if (n == 0) return {};
+  const auto a = static_cast<double>(outcomes.first_only), b = static_cast<double>(outcomes.second_only);
+  const double centre = (b - a) / (n + 2);
+  const double half = kZ95 * std::sqrt((a + b + 1) - (b - a) * (b - a) / (n + 2)) / (n + 2);
+  return {(b - a) / n, std::max(-1.0, centre - half), std::min(1.0, centre + half)};
 }
 
 }  // namespace gemma

@@ -27,4 +27,13 @@ Result<PairedOutcomes> pair_outcomes(const std::vector<bool>& first, const std::
 // there are none.
 double mcnemar_p(size_t first_only, size_t second_only);
 
+// How much more often the second is right: (second_only - first_only) / n, and where that lies at 95 %.
+// Source: A. Agresti, Y. Min, "Simple improved confidence intervals for comparing matched proportions",
+// Statistics in Medicine 24, 2005: the normal interval after half an item is added to each of the four
+// counts. So no discordant items do not mean no doubt. Within -1 .. 1; without items 0, -1 .. 1.
+struct PairedDifference {
+  double value = 0, low = -1, high = 1;
+};
+PairedDifference paired_difference(const PairedOutcomes& outcomes);
+
 }  // namespace gemma

@@ -46,9 +46,11 @@ TEST_CASE("the weights planned are the weights built, matrix for matrix, mapped 
       CAPTURE(scheme);
       const bool synthetic = std::string(name).starts_with("synthetic");
       const std::unique_ptr<Model> model = load(synthetic ? name : kGoldens + name, scheme);
-      const std::vector<PlannedWeight> plan = plan_weights(model->config(), model->scheme(), model->source());
+      const Result<std::vector<PlannedWeight>> plan =
+          plan_weights(model->config(), model->scheme(), model->source());
+      REQUIRE(plan);
       uint64_t owned = 0, mapped = 0;
-      for (const PlannedWeight& weight : plan) {
+      for (const PlannedWeight& weight : *plan) {
         owned += weight.owned_bytes;
         mapped += weight.mapped_bytes;
       }
@@ -102,7 +104,8 @@ TEST_CASE("reserved keys and values are not resident before their positions are 
   const std::vector<float> row(config->layers[full].kv_heads * config->layers[full].head_dim, 1.0f);
   cache->write(kernels::default_kernel_table(), full, 0, row.data(), row.data());
   CHECK(resident() > 0);
-  CHECK(resident() <= 2 * config->layers[full].kv_heads * (size_t{2} << 20));  // huge pages of keys and values
+  CHECK(resident() <=
+        2 * config->layers[full].kv_heads * (size_t{2} << 20));  // huge pages of keys and values
 }
 
 TEST_CASE("lines add up to the accounted sum, and the rest is told") {

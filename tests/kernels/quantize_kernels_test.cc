@@ -111,7 +111,7 @@ void compare(const GridGroups& truth, const std::vector<int8_t>& levels, const s
     }
     wrong.weights += differ;
     const float expected = truth.steps[g] * static_cast<float>(divisor), found = from_f16(scales[g]);
-    wrong.steps += std::fabs(found - expected) > expected * 0x1p-8f;
+    wrong.steps += std::fabs(found - expected) > expected * 0x1p-7f;
   }
 }
 

@@ -139,10 +139,25 @@ TEST_CASE("a trained grid of any step is recovered over a million weights") {
     Group group;
     REQUIRE(q4_0_recover_grid(w, group.levels, group.scale));
     for (size_t i = 0; i < 32; ++i) REQUIRE(group.levels[i] * divisor == levels[i]);
-    // The stored step is at most the rounding of bfloat16 and of fp16 away from the true one.
-    REQUIRE(std::fabs(from_f16(group.scale) / (step * static_cast<float>(divisor)) - 1) < 0x1p-8f);
+    // Both steps lie in the interval that a weight's rounding leaves, which is at most 2^-7 wide.
+    REQUIRE(std::fabs(from_f16(group.scale) / (step * static_cast<float>(divisor)) - 1) <= 0x1p-7f);
   }
   CHECK(whole > 20000);
+}
+
+TEST_CASE("a bfloat16 step comes back itself if a level of the group is a power of two") {
+  std::mt19937 engine(5);
+  std::uniform_real_distribution<float> exponent(-13, -1);
+  for (size_t g = 0; g < 20000; ++g) {
+    const float step = bf16(std::exp2(exponent(engine)));
+    std::vector<int> levels = random_grid(g % 3 == 0 ? -8 : 1 + static_cast<int>(g % 7), engine);
+    levels[g % 32] = g % 2 == 0 ? 1 : -1;
+    float w[32];
+    for (size_t i = 0; i < 32; ++i) w[i] = bf16(step * static_cast<float>(levels[i]));
+    Group group;
+    REQUIRE(q4_0_recover_grid(w, group.levels, group.scale));
+    REQUIRE(from_f16(group.scale) == step);
+  }
 }
 
 TEST_CASE("a grid whose step is an fp16 or bfloat16 value is reproduced to the last bit") {

@@ -169,8 +169,10 @@ TEST_CASE("a server that stalls is given up on, and what came before is kept") {
   pull.options.patience.stall = std::chrono::seconds(1);
   pull.hub.faults().stall_after["model.safetensors"] = 50'000;
   REQUIRE(pull.run());
-  REQUIRE(pull.hub.requests("model.safetensors").size() == 2);
+  // On a busy machine this hub itself may stall once more: two requests or more.
+  REQUIRE(pull.hub.requests("model.safetensors").size() >= 2);
   CHECK(pull.hub.requests("model.safetensors")[1].field("range") == "bytes=50000-");
+  CHECK(pull.content(pull.blob("model.safetensors")) == weights());
 }
 
 TEST_CASE("a hub that is not there is said so after some tries") {

@@ -48,12 +48,12 @@ TEST_CASE("the token is HF_TOKEN, else a file of one's own, else that of the Hug
   folder.write("home/token", " hf_home\n");
   const std::string own = folder.write("own", "hf_own");
   Variables set = {{"HF_HOME", folder.path("home")}, {"HF_TOKEN_PATH", own}, {"HF_TOKEN", "hf_variable "}};
-  for (const auto& [name, token] : {std::pair("HF_TOKEN", "hf_variable"),
-                                    std::pair("HF_TOKEN_PATH", "hf_own"), std::pair("HF_HOME", "hf_home")}) {
-    CAPTURE(name);
+  for (const auto& variable : {std::pair("HF_TOKEN", "hf_variable"), std::pair("HF_TOKEN_PATH", "hf_own"),
+                               std::pair("HF_HOME", "hf_home")}) {
+    CAPTURE(variable.first);
     const Environment environment(set);
-    CHECK(hub_settings()->token == token);
-    set.erase(name);
+    CHECK(hub_settings()->token == variable.second);
+    set.erase(variable.first);
   }
 }
 
@@ -68,11 +68,11 @@ TEST_CASE("a token that would be more than one header is refused and not shown")
 }
 
 TEST_CASE("HF_HUB_OFFLINE understands the words for yes") {
-  for (const auto& [value, offline] : {std::pair("1", true), std::pair("ON", true), std::pair("True", true),
-                                       std::pair("yes", true), std::pair("0", false), std::pair("", false)}) {
-    CAPTURE(value);
-    const Environment environment(Variables{{"HOME", "/nowhere"}, {"HF_HUB_OFFLINE", value}});
-    CHECK(hub_settings()->offline == offline);
+  for (const auto& word : {std::pair("1", true), std::pair("ON", true), std::pair("True", true),
+                           std::pair("yes", true), std::pair("0", false), std::pair("", false)}) {
+    CAPTURE(word.first);
+    const Environment environment(Variables{{"HOME", "/nowhere"}, {"HF_HUB_OFFLINE", word.first}});
+    CHECK(hub_settings()->offline == word.second);
   }
 }
 

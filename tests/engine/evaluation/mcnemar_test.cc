@@ -56,5 +56,23 @@ TEST_CASE("thousands of discordant items neither underflow nor take long") {
   CHECK(mcnemar_p(5000000, 4000000) < 1e-300);
 }
 
+TEST_CASE("the paired difference is that of the counts with half an item more in each") {
+  // Of 100 items: (8.5 - 2.5) / 102 +- 1.96 sqrt(11 - 36 / 102) / 102
+  const PairedDifference found = paired_difference({60, 30, 2, 8});
+  CHECK(found.value == doctest::Approx(0.06));
+  const double half = 1.959963984540054 * std::sqrt(11 - 36.0 / 102) / 102;
+  CHECK(found.low == doctest::Approx(6.0 / 102 - half).epsilon(1e-12));
+  CHECK(found.high == doctest::Approx(6.0 / 102 + half).epsilon(1e-12));
+}
+
+TEST_CASE("no discordant items leave doubt, more of it the fewer items there are") {
+  const PairedDifference few = paired_difference({10, 0, 0, 0}), many = paired_difference({900, 100, 0, 0});
+  CHECK(few.value == 0);
+  CHECK(few.high == doctest::Approx(1.959963984540054 / 12).epsilon(1e-12));
+  CHECK(many.high < 0.002);
+  CHECK(paired_difference({}).low == -1);
+  CHECK(paired_difference({0, 0, 3, 0}).low >= -1);
+}
+
 }  // namespace
 }  // namespace gemma

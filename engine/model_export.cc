@@ -1,0 +1,171 @@
+#include "engine/model_export.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "engine/bf16_export.h"
+#include "engine/tensor_plan.h"
+#include "loader/config_writer.h"
+#include "loader/tokenizer_compiled.h"
+
+namespace gemma {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<void> write_file(const fs::path& path, std::string_view bytes) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  if (file) return {};
+  return fail(errno == ENOSPC ? ErrorCode::kResource : ErrorCode::kIo, path.string(),
+              fmt::format("cannot write: {}", std::strerror(errno)));
+}
+
+Result<void> copy_if_there(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  if (!fs::exists(from, error)) return {};
+  fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
+  if (!error) return {};
+  return fail(ErrorCode::kIo, to.string(), "cannot copy " + from.string() + ": " + error.message());
+}
+
+// The small files. What the model's folder lacks (a GGUF file, a synthetic model) is written from what was
+// read.
+Result<void> write_companions(const Model& model, ExportFormat format, const fs::path& to) {
+  const fs::path from = model.folder();
+  const auto there = [&](const char* file) {
+    std::error_code error;
+    return !from.empty() && fs::is_directory(from, error) && fs::exists(from / file, error);
+  };
+  Result<void> done;
+  const bool plain_again = format == ExportFormat::kBf16 && !model.config().quantization.method.empty();
+  if (there("config.json") && !plain_again) {
+    done = copy_if_there(from / "config.json", to / "config.json");
+  } else {
+    Result<std::string> text = config_json(model.config());
+    if (!text) return fail(std::move(text.error()));
+    done = write_file(to / "config.json", *text);
+  }
+  if (done && !there("generation_config.json")) {
+    done = write_file(to / "generation_config.json", generation_config_json(model.generation_config()));
+  }
+  for (const char* file :
+       {"generation_config.json", "tokenizer_config.json", "chat_template.jinja", "README.md"}) {
+    if (done && there(file)) done = copy_if_there(from / file, to / file);
+  }
+  if (!done || model.tokenizer() == nullptr) return done;
+  if (format == ExportFormat::kBf16 && there("tokenizer.json")) {
+    return copy_if_there(from / "tokenizer.json", to / "tokenizer.json");
+  }
+  const std::vector<std::byte> compiled = model.tokenizer()->compile();
+  return write_file(to / kCompiledTokenizerFile,
+                    {reinterpret_cast<const char*>(compiled.data()), compiled.size()});
+}
+
+// The names in a folder are on disk.
+void flush_folder(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+std::string snr_text(const PackedTensor& tensor) {
+  if (!tensor.measured) return "-";
+  return std::isinf(tensor.snr_db) ? "exact" : fmt::format("{:.1f}", tensor.snr_db);
+}
+
+}  // namespace
+
+Result<PackedReport> export_model(const Model& model, const Scheme& scheme, ExportFormat format,
+                                  const std::string& folder, const PackOptions& options) {
+  std::error_code error;
+  if (fs::exists(folder, error)) {
+    return fail(ErrorCode::kUsage, folder, "is there already, and nothing is overwritten",
+                "name another folder or remove it");
+  }
+  Result<void> fits = check_tensors(model.config(), model.source(), model.name());
+  if (!fits) return fail(std::move(fits.error()));
+  const fs::path partial = folder + ".partial";
+  fs::create_directories(partial, error);
+  if (error) return fail(ErrorCode::kIo, partial.string(), "cannot make the folder: " + error.message());
+  Result<void> companions = write_companions(model, format, partial);
+  if (!companions) return fail(std::move(companions.error()));
+
+  const std::string weights = (partial / "model.safetensors").string();
+  Result<PackedReport> report =
+      format == ExportFormat::kPacked
+          ? export_packed(model.config(), model.source(), scheme, model.team(), weights, options)
+          : export_bf16(model.config(), model.source(), scheme, model.team(), weights, options);
+  if (!report) return report;
+  flush_folder(partial);
+  fs::rename(partial, folder, error);
+  if (error) return fail(ErrorCode::kIo, folder, "cannot give the folder its name: " + error.message());
+  flush_folder(fs::absolute(folder, error).parent_path());
+  return report;
+}
+
+std::string packed_report_text(const PackedReport& report) {
+  std::string text = fmt::format("{:<44} {:<14} {:>6} {:>8} {:>10} {:>8} {:>10}\n", "tensor", "scheme",
+                                 "bits", "on grid", "MSE", "SNR dB", "size");
+  for (const PackedTensor& tensor : report.tensors) {
+    if (tensor.tensor_class == TensorClass::kFloat) continue;
+    const std::string grid = tensor.kept ? "kept"
+                             : tensor.groups > 0 && tensor.on_grid
+                                 ? fmt::format("{:.2f} %", 100 * tensor.on_grid_share())
+                                 : "-";
+    text += fmt::format("{:<44} {:<14} {:>6.2f} {:>8} {:>10} {:>8} {:>10}\n", tensor.name, tensor.scheme,
+                        tensor.bits, grid,
+                        tensor.measured ? fmt::format("{:.3g}", tensor.mean_squared_error) : "-",
+                        snr_text(tensor), format_bytes(tensor.bytes));
+  }
+  uint64_t floats = 0;
+  for (const PackedTensor& tensor : report.tensors) {
+    if (tensor.tensor_class == TensorClass::kFloat) floats += tensor.bytes;
+  }
+  text += fmt::format("norms, router and scales, as they were: {}\nfile: {}\n", format_bytes(floats),
+                      format_bytes(report.file_bytes));
+  return text;
+}
+
+std::string packed_report_json(const PackedReport& report, const std::string& model, const Scheme& scheme) {
+  nlohmann::ordered_json json;
+  json["schema"] = 1;
+  json["model"] = model;
+  json["scheme"] = to_string(scheme);
+  json["file_bytes"] = report.file_bytes;
+  json["tensors"] = nlohmann::ordered_json::array();
+  for (const PackedTensor& tensor : report.tensors) {
+    nlohmann::ordered_json entry;
+    entry["name"] = tensor.name;
+    entry["class"] = to_string(tensor.tensor_class);
+    entry["scheme"] = tensor.scheme;
+    entry["bits"] = tensor.bits;
+    entry["elements"] = tensor.elements;
+    entry["bytes"] = tensor.bytes;
+    entry["kept"] = tensor.kept;
+    entry["on_grid"] = tensor.on_grid;
+    entry["groups"] = tensor.groups;
+    entry["off_grid_groups"] = tensor.off_grid_groups;
+    if (tensor.measured) {
+      entry["mse"] = tensor.mean_squared_error;
+      entry["snr_db"] =
+          std::isinf(tensor.snr_db) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(tensor.snr_db);
+    }
+    json["tensors"].push_back(std::move(entry));
+  }
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace gemma

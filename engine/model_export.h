@@ -1,0 +1,27 @@
+// A model as a folder of its own: weights packed for a scheme or written out as bf16, with everything that
+// any tool needs beside them. The folder appears under its name only when it is whole.
+#pragma once
+
+#include <string>
+
+#include "engine/model.h"
+#include "engine/packed_export.h"
+
+namespace gemma {
+
+enum class ExportFormat {
+  kPacked,  // engine/packed_export.h; tokenizer compiled
+  kBf16,    // what the scheme makes of the weights, as bf16 in the published layout; tokenizer as it was
+};
+
+// `model` needs no weights loaded. `folder` must not exist: kUsage. While it is made it is called
+// FOLDER.partial; an interrupted packed export goes on there. kUnsupported if the format cannot hold the
+// model.
+Result<PackedReport> export_model(const Model& model, const Scheme& scheme, ExportFormat format,
+                                  const std::string& folder, const PackOptions& options);
+
+// The report as a table for people and as JSON for programs.
+std::string packed_report_text(const PackedReport& report);
+std::string packed_report_json(const PackedReport& report, const std::string& model, const Scheme& scheme);
+
+}  // namespace gemma

@@ -1,0 +1,97 @@
+// gemma-quantize: a checkpoint and a scheme in, a folder that opens at once out. Options:
+// tools/quantize_options.cc.
+#include <csignal>
+#include <exception>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "engine/model_export.h"
+#include "tools/eval_model.h"
+#include "tools/out_of_memory.h"
+#include "tools/progress_line.h"
+#include "tools/quantize_options.h"
+#include "tools/terminal.h"
+#include "tools/thread_policy.h"
+
+namespace gemma {
+namespace {
+
+constexpr const char* kProgram = "gemma-quantize";
+
+Result<void> write_report(const std::string& path, const std::string& json) {
+  std::ofstream file(path, std::ios::binary);
+  file << json;
+  file.close();
+  if (file) return {};
+  return fail(ErrorCode::kIo, path, "cannot write the report");
+}
+
+Result<void> run(const QuantizeFlags& flags) {
+  if (flags.out.empty())
+    return fail(ErrorCode::kUsage, "--out", "expected the folder to make, found nothing");
+  Result<std::string> name = model_or_shipped(flags.model);
+  if (!name) return fail(std::move(name.error()));
+  ModelOptions options;
+  options.weights = false;
+  options.threads = flags.threads;
+  Result<std::unique_ptr<Model>> model = Model::load(*name, options);
+  if (!model) return fail(std::move(model.error()));
+  std::string word = flags.scheme.value_or("");
+  if (!flags.scheme) {
+    std::string reason;
+    Result<std::string> fitting = (*model)->fitting_scheme(reason);
+    if (!fitting) return fail(std::move(fitting.error()));
+    word = std::move(*fitting);
+    write_text(kStderr, fmt::format("scheme {}: {}\n", word, reason));
+  }
+  Result<Scheme> scheme = parse_scheme(word);
+  if (!scheme) return fail(std::move(scheme.error()));
+
+  catch_interrupt();
+  ProgressLine line(flags.to == "packed" ? "packing" : "writing", flags.quiet);
+  PackOptions pack;
+  pack.errors = flags.errors;
+  pack.source_name = *name;
+  pack.interrupted = [] { return interrupted(); };
+  // The rate is that of bfloat16 read: what a checkpoint has.
+  pack.progress = [&](uint64_t done, uint64_t total) { line.show(done, total, 2); };
+  const ExportFormat format = flags.to == "bf16" ? ExportFormat::kBf16 : ExportFormat::kPacked;
+  Result<PackedReport> report = export_model(**model, *scheme, format, flags.out, pack);
+  if (!report) return fail(std::move(report.error()));
+
+  const std::string json = packed_report_json(*report, *name, *scheme);
+  if (flags.report) {
+    Result<void> written = write_report(*flags.report, json);
+    if (!written) return written;
+  }
+  Result<bool> printed = write_text(kStdout, flags.json ? json : packed_report_text(*report));
+  if (!printed) return fail(std::move(printed.error()));
+  return {};
+}
+
+// The last net under libraries that throw.
+Result<void> run_guarded(const QuantizeFlags& flags) {
+  try {
+    return run(flags);
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::kInternal, kProgram, error.what());
+  }
+}
+
+}  // namespace
+}  // namespace gemma
+
+int main(int argc, char** argv) {
+  using namespace gemma;
+  spin_briefly(argv);
+  report_truncated_mapping(kProgram);
+  report_out_of_memory(kProgram);
+  ignore_broken_pipe();
+  QuantizeFlags flags;
+  Options options = quantize_options(flags);
+  if (std::optional<ExitCode> done = options.handle(argc, argv)) return static_cast<int>(*done);
+  const Result<void> outcome = run_guarded(flags);
+  if (!outcome) return static_cast<int>(report(kProgram, outcome.error()));
+  return static_cast<int>(ExitCode::kOk);
+}

@@ -1,0 +1,26 @@
+// The command line of gemma-quantize.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "tools/options.h"
+
+namespace gemma {
+
+struct QuantizeFlags {
+  std::string model;
+  std::optional<std::string> scheme;
+  std::string out;
+  std::string to = "packed";
+  std::optional<std::string> report;
+  uint64_t threads = 0;
+  bool errors = true;
+  bool json = false;
+  bool quiet = false;
+};
+
+Options quantize_options(QuantizeFlags& flags);
+
+}  // namespace gemma
