@@ -35,9 +35,9 @@ class Forecast {
   std::map<std::tuple<MemoryPart, TensorClass, std::optional<size_t>, bool>, MemoryLine> lines_;
 };
 
-// Weights, and the rows on their way into them, whose memory the allocator keeps: as stored, as float32 and
-// as levels, for each thread.
-Result<void> add_weights(const Model& model, Forecast& forecast) {
+// Weights, and the rows on their way into them: as stored, as float32 and as levels, for each thread. The
+// allocator keeps that memory; what it has kept already (`slack`) serves for it.
+Result<void> add_weights(const Model& model, uint64_t slack, Forecast& forecast) {
   Result<std::vector<PlannedWeight>> plan = plan_weights(model.config(), model.scheme(), model.source());
   if (!plan) return fail(std::move(plan.error()));
   uint64_t built = 0;  // elements of the largest matrix that is not the mapped file's
@@ -53,7 +53,8 @@ Result<void> add_weights(const Model& model, Forecast& forecast) {
   }
   constexpr uint64_t kBytesPerElement = 2 + sizeof(float) + 1;
   const uint64_t rows = std::min<uint64_t>(built, kElementsPerStep) * kBytesPerElement * model.team().size();
-  forecast.add({.part = MemoryPart::kAllocator, .reserved_bytes = rows, .resident_bytes = rows});
+  const uint64_t more = rows - std::min(rows, slack);
+  forecast.add({.part = MemoryPart::kAllocator, .reserved_bytes = more, .resident_bytes = more});
   return {};
 }
 
@@ -139,7 +140,7 @@ Result<MemoryForecast> forecast_memory(const Model& model, const ForecastOptions
   if (!now) return fail(std::move(now.error()));
   Forecast forecast;
   for (const MemoryLine& line : now->lines) forecast.add(line);
-  Result<void> planned = add_weights(model, forecast);
+  Result<void> planned = add_weights(model, now->resident(MemoryPart::kAllocator), forecast);
   if (!planned) return fail(std::move(planned.error()));
   add_kv(model.config(), *session, made.tokens, forecast);
   add_scratch(model, *session, prompt, made.tokens, forecast);
