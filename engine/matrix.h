@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "engine/buffer.h"
 #include "kernels/activations.h"
@@ -22,22 +24,21 @@ struct InputFormat {
 class Matrix {
  public:
   Matrix() = default;
-  // `view` points into `data` and `scales`, or into a memory map that outlives this.
-  Matrix(const kernels::MatrixView& view, const InputFormat& input, Buffer data, Buffer scales)
-      : view_(view), input_(input), data_(std::move(data)), scales_(std::move(scales)) {}
+  // `view` points into `memory`, which the experts of a tensor share, or into a memory map that outlives
+  // this.
+  Matrix(const kernels::MatrixView& view, const InputFormat& input, std::shared_ptr<const Buffer> memory)
+      : view_(view), input_(input), memory_(std::move(memory)) {}
 
   const kernels::MatrixView& view() const { return view_; }
   const InputFormat& input() const { return input_; }
   bool empty() const { return view_.rows == 0; }
 
-  // Bytes of memory of its own; a matrix in a memory map has none.
-  uint64_t owned_bytes() const { return data_.bytes() + scales_.bytes(); }
-  const Buffer& data() const { return data_; }
-  const Buffer& scales() const { return scales_; }
+  // Memory of its own, which the experts of a tensor share; null if it lies in a memory map.
+  const Buffer* memory() const { return memory_.get(); }
   // Bytes that the view reads where a file is mapped; 0 for a matrix with memory of its own.
   uint64_t mapped_bytes() const {
     using kernels::WeightFormat;
-    if (owned_bytes() > 0 || empty()) return 0;
+    if (memory_ != nullptr || empty()) return 0;
     const uint64_t elements = uint64_t{view_.rows} * view_.cols;
     switch (view_.format) {
       case WeightFormat::kF32:
@@ -53,8 +54,7 @@ class Matrix {
  private:
   kernels::MatrixView view_;
   InputFormat input_;
-  Buffer data_;
-  Buffer scales_;
+  std::shared_ptr<const Buffer> memory_;
 };
 
 }  // namespace gemma

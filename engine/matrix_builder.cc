@@ -1,9 +1,9 @@
 #include "engine/matrix_builder.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstring>
+#include <memory>
+#include <utility>
 
 #include "kernels/kernel_table.h"
 #include "kernels/pack.h"
@@ -16,9 +16,18 @@ using kernels::WeightFormat;
 
 namespace {
 
-size_t rows_per_step(size_t cols) {
-  const size_t rows = std::max<size_t>(1, kElementsPerStep / std::max<size_t>(cols, 1));
-  return (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
+// Matrices and the scales beside them begin on a cache line.
+size_t whole_lines(size_t bytes) {
+  constexpr size_t kLine = 64;
+  return (bytes + kLine - 1) / kLine * kLine;
+}
+
+// Files are read once. If they take more than half of what is available, they and the result may not fit
+// beside each other, and their pages go as soon as they are read; if not, the next start finds them.
+bool larger_than_half_of_memory(const TensorSource& source) {
+  uint64_t bytes = 0;
+  for (const TensorInfo& tensor : source.tensors()) bytes += tensor.bytes();
+  return bytes > available_memory_bytes() / 2;
 }
 
 InputFormat input_format(const ClassScheme& scheme) {
@@ -98,15 +107,32 @@ bool keeps_levels(const ClassScheme& scheme, const StoredTensor& stored) {
   return false;
 }
 
+MatrixBuilder::MatrixBuilder(const Scheme& scheme, const TensorSource& source, const ThreadTeam& team,
+                             uint64_t total, const Progress& progress)
+    : scheme_(scheme),
+      source_(source),
+      team_(team),
+      scratch_(team.size()),
+      drop_behind_(larger_than_half_of_memory(source)),
+      total_(total),
+      progress_(progress) {}
+
+// At most a thousand times unless `always`; by one thread only.
+void MatrixBuilder::tell(bool always) {
+  const uint64_t done = done_;
+  if (!progress_ || (!always && done - told_ < total_ / 1000)) return;
+  told_ = done;
+  progress_(done, total_);
+}
+
 Result<void> MatrixBuilder::over_rows(
     size_t rows, size_t cols, const std::function<Result<void>(size_t row0, size_t rows)>& step) const {
   const size_t stride = rows_per_step(cols);
   const size_t steps = (rows + stride - 1) / stride;
   std::vector<Result<void>> outcomes(team_.size());
-  team_.parallel_for(steps, 1, [&](size_t begin, size_t end, size_t thread) {
-    for (size_t s = begin; s < end && outcomes[thread]; ++s) {
-      outcomes[thread] = step(s * stride, std::min(stride, rows - s * stride));
-    }
+  team_.for_each(steps, [&](size_t index, size_t thread) {
+    if (!outcomes[thread]) return;
+    outcomes[thread] = step(index * stride, std::min(stride, rows - index * stride));
   });
   for (Result<void>& outcome : outcomes) {
     if (!outcome) return std::move(outcome);
@@ -127,6 +153,15 @@ Result<float> MatrixBuilder::tensor_absmax(const StoredTensor& tensor) const {
   });
   if (!read) return fail(std::move(read.error()));
   return *std::max_element(largest.begin(), largest.end());
+}
+
+Result<OffGrid> MatrixBuilder::off_grid() {
+  if (!off_grid_) {
+    Result<bool> trained = trained_on_grid(source_);
+    if (!trained) return fail(std::move(trained.error()));
+    off_grid_ = *trained ? OffGrid::kLeastError : OffGrid::kTextbook;
+  }
+  return *off_grid_;
 }
 
 Result<WeightQuantizer> MatrixBuilder::quantizer(const StoredTensor& tensor, const ClassScheme& scheme,
@@ -151,7 +186,13 @@ Result<WeightQuantizer> MatrixBuilder::quantizer(const StoredTensor& tensor, con
       if (scheme.weight_bits == 4 && scheme.weight_group == kernels::kGroup) {
         Result<bool> grid = on_grid(tensor);
         if (!grid) return fail(std::move(grid.error()));
-        made = WeightQuantizer::q4_0(*grid);
+        OffGrid strays = OffGrid::kLeastError;
+        if (!*grid) {
+          Result<OffGrid> found = off_grid();
+          if (!found) return fail(std::move(found.error()));
+          strays = *found;
+        }
+        made = WeightQuantizer::q4_0(*grid, strays);
       } else {
         made = WeightQuantizer::per_group(scheme.weight_bits, scheme.weight_group);
       }
@@ -181,7 +222,7 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   view.format = target_format(scheme, stored.float_type());
   if (const MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
     if (scheme.fake || !keeps_levels(scheme, stored) || panels->format != view.format) return Matrix();
-    return Matrix(*panels, input_format(scheme), {}, {});
+    return Matrix(*panels, input_format(scheme), nullptr);
   }
   if (scheme.weight == WeightKind::kLevels || stored.in_levels() ||
       view.format != float_format(tensor.dtype) ||
@@ -192,131 +233,123 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   view.rows = rows;
   view.cols = tensor.columns();
   view.data = mapped.data() + row0 * tensor.row_bytes();
-  return Matrix(view, input_format(scheme), {}, {});
+  return Matrix(view, input_format(scheme), nullptr);
 }
 
 Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tensor_class, size_t row0,
                                      size_t rows) {
-  Result<StoredTensor> opened = StoredTensor::open(source_, tensor);
-  if (!opened) return fail(std::move(opened.error()));
-  const StoredTensor& stored = *opened;
-  const ClassScheme scheme = resolve(scheme_.of(tensor_class), stored);
-  const size_t cols = tensor.columns();
-  const bool keeps = keeps_levels(scheme, stored);
-  TensorReport& told = report(tensor, tensor_class, scheme);
-  told.elements += uint64_t{rows} * cols;
-  told.kept = keeps;
-
-  Result<Matrix> mapped = mapped_matrix(stored, scheme, row0, rows);
-  if (!mapped || !mapped->empty()) {
-    if (mapped) told.mapped_bytes += tensor.bytes() / tensor.rows() * rows;
-    count(uint64_t{rows} * cols);
-    return mapped;
-  }
-
-  MatrixView view;
-  view.format = target_format(scheme, stored.float_type());
-  view.rows = rows;
-  view.cols = cols;
-  const bool floats = scheme.weight != WeightKind::kLevels;
-  view.bits = static_cast<uint8_t>(view.format == WeightFormat::kF32 ? 32 : floats ? 16 : scheme.weight_bits);
-  Result<WeightQuantizer> quantizer = keeps ? WeightQuantizer::per_group(scheme.weight_bits, stored.group())
-                                            : this->quantizer(stored, scheme, cols);
-  if (!quantizer) return fail(std::move(quantizer.error()));
-  told.on_grid = quantizer->on_grid();
-
-  const bool unquantized = floats || scheme.fake;
-  const size_t bytes = unquantized ? rows * cols * float_bytes(view.format)
-                                   : kernels::packed_bytes(view.format, view.bits, rows, cols);
-  Result<Buffer> data = Buffer::allocate(bytes, tensor.name);
-  if (!data) return fail(std::move(data.error()));
-  const size_t groups = floats ? 0 : quantizer->groups_per_row(cols);
-  view.group = quantizer->is_per_tensor() ? 0 : groups == 0 ? 0 : cols / groups;
-  const bool scales_inside = view.format == WeightFormat::kInt4Group32;
-  const size_t padded = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
-  const size_t scale_count = unquantized || scales_inside ? 0
-                             : quantizer->is_per_tensor() ? 1
-                                                          : padded * groups;
-  Result<Buffer> scales = Buffer::allocate(scale_count * sizeof(float), tensor.name);
-  if (!scales) return fail(std::move(scales.error()));
-
-  std::atomic<uint64_t> off_grid{0};
-  std::byte* out = data->data();
-  float* out_scales = scales->as<float>();
-  Result<void> done = over_rows(rows, cols, [&](size_t first, size_t n) -> Result<void> {
-    StoredTensor::Scratch scratch;
-    std::vector<int8_t> levels(floats ? 0 : n * cols);
-    std::vector<float> row_scales(n * groups);
-    std::vector<float> values(keeps ? 0 : n * cols);
-    Result<void> read = keeps ? stored.levels(row0 + first, n, scratch, levels.data(), row_scales.data())
-                              : stored.floats(row0 + first, n, scratch, values.data());
-    if (!read) return read;
-    if (view.format == WeightFormat::kBf16) {
-      uint16_t* to = reinterpret_cast<uint16_t*>(out) + first * cols;
-      std::transform(values.begin(), values.end(), to, kernels::to_bf16);
-      return {};
-    }
-    if (view.format == WeightFormat::kF16) {
-      std::memcpy(out + first * tensor.row_bytes(), scratch.raw.data(), scratch.raw.size());
-      return {};
-    }
-    if (floats) {
-      std::memcpy(out + first * cols * sizeof(float), values.data(), n * cols * sizeof(float));
-      return {};
-    }
-    for (size_t r = 0; r < n && !keeps; ++r) {
-      off_grid += quantizer->quantize({values.data() + r * cols, cols}, levels.data() + r * cols,
-                                      row_scales.data() + r * groups);
-    }
-    if (scheme.fake) {
-      float* to = reinterpret_cast<float*>(out) + first * cols;
-      const size_t group = cols / groups;
-      for (size_t i = 0; i < n * cols; ++i) to[i] = row_scales[i / group] * static_cast<float>(levels[i]);
-      return {};
-    }
-    std::vector<uint16_t> halves;
-    if (scales_inside) {
-      halves.resize(row_scales.size());
-      std::transform(row_scales.begin(), row_scales.end(), halves.begin(), kernels::to_f16);
-    } else if (quantizer->is_per_tensor()) {
-      if (first == 0) out_scales[0] = row_scales[0];
-    } else {
-      std::copy(row_scales.begin(), row_scales.end(), out_scales + first * groups);
-    }
-    kernels::pack_rows(view.format, view.bits, rows, cols, first, n, levels.data(),
-                       halves.empty() ? nullptr : halves.data(), out);
-    return {};
-  });
-  if (!done) return fail(std::move(done.error()));
-  if (quantizer->is_q4_0()) told.groups += uint64_t{rows} * groups;
-  told.off_grid_groups += off_grid;
-  told.owned_bytes += data->bytes() + scales->bytes();
-  view.data = out;
-  view.scales = scale_count > 0 ? out_scales : nullptr;
-  count(uint64_t{rows} * cols);
-  return Matrix(view, input_format(scheme), std::move(*data), std::move(*scales));
+  Result<std::vector<Matrix>> built = build(tensor, tensor_class, row0, rows, 1);
+  if (!built) return fail(std::move(built.error()));
+  return std::move(built->front());
 }
 
-Result<bool> on_grid(const StoredTensor& tensor) {
-  const size_t rows = tensor.info().rows(), columns = tensor.info().columns();
-  if (columns % kernels::kGroup != 0 || rows == 0) return false;
-  constexpr size_t kSampledRows = 32;
-  const size_t step = std::max<size_t>(1, rows / kSampledRows);
-  StoredTensor::Scratch scratch;
-  std::vector<float> values(columns);
-  bool any = false;
-  for (size_t row = step / 2; row < rows; row += step) {
-    Result<void> read = tensor.floats(row, 1, scratch, values.data());
-    if (!read) return fail(std::move(read.error()));
-    for (size_t c = 0; c < values.size(); c += kernels::kGroup) {
-      int8_t levels[kernels::kGroup];
-      uint16_t scale = 0;
-      const std::span<const float, kernels::kGroup> group(values.data() + c, kernels::kGroup);
-      if (!kernels::q4_0_recover_grid(group, std::span<int8_t, kernels::kGroup>(levels), scale)) return false;
-      any = any || std::any_of(group.begin(), group.end(), [](float w) { return w != 0; });
-    }
+Result<std::vector<Matrix>> MatrixBuilder::matrices(const TensorInfo& tensor, TensorClass tensor_class,
+                                                    size_t count) {
+  return build(tensor, tensor_class, 0, tensor.rows() / count, count);
+}
+
+// `count` matrices of `rows` rows each, from row `row0` of the tensor on. They share one block of memory:
+// each matrix and then its scales, if they do not lie inside.
+Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, TensorClass tensor_class,
+                                                 size_t row0, size_t rows, size_t count) {
+  Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
+  if (!stored) return fail(std::move(stored.error()));
+  const ClassScheme scheme = resolve(scheme_.of(tensor_class), *stored);
+  const uint64_t elements = uint64_t{rows} * count * tensor.columns();
+  RowPacker::Target target;
+  target.keeps = keeps_levels(scheme, *stored);
+  target.fake = scheme.fake;
+  TensorReport& told = report(tensor, tensor_class, scheme);
+  told.elements += elements;
+  told.kept = target.keeps;
+
+  std::vector<Matrix> built(count);
+  for (size_t i = 0; i < count; ++i) {
+    Result<Matrix> mapped = mapped_matrix(*stored, scheme, row0 + i * rows, rows);
+    if (!mapped) return fail(std::move(mapped.error()));
+    built[i] = std::move(*mapped);
+    if (built[i].empty()) break;  // so are the others
+    told.mapped_bytes += tensor.bytes() / tensor.rows() * rows;
   }
-  return any;
+  if (count > 0 && !built.back().empty()) {
+    done_ += elements;
+    tell(true);
+    return built;
+  }
+
+  const bool floats = scheme.weight != WeightKind::kLevels;
+  MatrixView& view = target.view;
+  view.format = target_format(scheme, stored->float_type());
+  view.rows = rows;
+  view.cols = tensor.columns();
+  view.bits = static_cast<uint8_t>(view.format == WeightFormat::kF32 ? 32 : floats ? 16 : scheme.weight_bits);
+  if (!target.keeps) {
+    Result<WeightQuantizer> quantizer = this->quantizer(*stored, scheme, view.cols);
+    if (!quantizer) return fail(std::move(quantizer.error()));
+    target.quantizer = *quantizer;
+  }
+  told.on_grid = target.quantizer.on_grid();
+
+  const size_t groups = RowPacker(*stored, target).groups();
+  const bool per_tensor = target.quantizer.is_per_tensor();
+  view.group = per_tensor || groups == 0 ? 0 : view.cols / groups;
+  const bool unquantized = floats || scheme.fake;
+  const size_t padded = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
+  const bool beside = !unquantized && view.format != WeightFormat::kInt4Group32;
+  const size_t scale_bytes = (!beside ? 0 : per_tensor ? 1 : padded * groups) * sizeof(float);
+  const size_t data_bytes = unquantized ? rows * view.cols * float_bytes(view.format)
+                                        : kernels::packed_bytes(view.format, view.bits, rows, view.cols);
+  const size_t stride = whole_lines(data_bytes) + whole_lines(scale_bytes);
+  Result<Buffer> allocated = Buffer::allocate(stride * count, tensor.name);
+  if (!allocated) return fail(std::move(allocated.error()));
+  const auto memory = std::make_shared<Buffer>(std::move(*allocated));
+  for (size_t i = 0; i < count; ++i) {
+    std::byte* data = memory->data() + i * stride;
+    view.data = data;
+    view.scales = beside ? reinterpret_cast<float*>(data + whole_lines(data_bytes)) : nullptr;
+    built[i] = Matrix(view, input_format(scheme), memory);
+  }
+
+  Result<uint64_t> off_grid = pack(*stored, target, row0, built);
+  if (!off_grid) return fail(std::move(off_grid.error()));
+  if (target.quantizer.is_q4_0()) told.groups += uint64_t{rows} * count * groups;
+  told.off_grid_groups += *off_grid;
+  told.owned_bytes += memory->bytes();
+  tell(true);
+  return built;
+}
+
+// All rows of all matrices, by all threads.
+Result<uint64_t> MatrixBuilder::pack(const StoredTensor& stored, const RowPacker::Target& target, size_t row0,
+                                     std::span<Matrix> matrices) {
+  const RowPacker packer(stored, target);
+  const size_t rows = target.view.rows, cols = target.view.cols;
+  const size_t stride = rows_per_step(cols);
+  const size_t steps = (rows + stride - 1) / stride;  // of one matrix
+  std::atomic<uint64_t> off_grid{0};
+  std::vector<Result<void>> outcomes(team_.size());
+  team_.for_each(steps * matrices.size(), [&](size_t index, size_t thread) {
+    if (!outcomes[thread]) return;
+    const size_t matrix = index / steps, first = index % steps * stride;
+    const size_t n = std::min(stride, rows - first);
+    const MatrixView& view = matrices[matrix].view();
+    // The memory is this builder's: the views are const for everyone after it.
+    Result<uint64_t> strays = packer.pack(row0 + matrix * rows, first, n, scratch_[thread],
+                                          const_cast<std::byte*>(view.data), const_cast<float*>(view.scales));
+    if (!strays) {
+      outcomes[thread] = fail(std::move(strays.error()));
+      return;
+    }
+    off_grid += *strays;
+    const size_t row = row0 + matrix * rows + first;
+    if (drop_behind_) source_.drop_rows(stored.info(), row, row + n);
+    done_ += uint64_t{n} * cols;
+    if (thread == 0) tell(false);
+  });
+  for (Result<void>& outcome : outcomes) {
+    if (!outcome) return fail(std::move(outcome.error()));
+  }
+  return off_grid.load();
 }
 
 }  // namespace gemma

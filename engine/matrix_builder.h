@@ -1,14 +1,20 @@
 // One weight matrix of a checkpoint -> a Matrix in the form that its scheme's kernel reads. Rows are read,
-// quantized and packed a megabyte at a time by all threads; memory holds the result and those rows.
+// quantized and packed a few at a time by all threads, each taking the next: the file is read from front to
+// back, and memory holds the result and those rows.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "engine/grid_survey.h"
 #include "engine/matrix.h"
+#include "engine/row_packer.h"
 #include "engine/scheme.h"
 #include "engine/stored_tensor.h"
 #include "engine/thread_team.h"
@@ -31,18 +37,26 @@ struct TensorReport {
   bool kept = false;          // the file's own levels and scales
 };
 
-// Called now and then while weights are built: elements done and in all.
+// Called now and then while weights are built, always by the thread that builds: elements done, never fewer
+// than before, and in all. About a thousand calls for a whole model and one for each tensor.
 using Progress = std::function<void(uint64_t done, uint64_t total)>;
 
 class MatrixBuilder {
  public:
   // `total`: elements of all matrices to come, for `progress`, which may be empty. All must outlive this.
   MatrixBuilder(const Scheme& scheme, const TensorSource& source, const ThreadTeam& team, uint64_t total,
-                const Progress& progress)
-      : scheme_(scheme), source_(source), team_(team), total_(total), progress_(progress) {}
+                const Progress& progress);
+
+  // What tensors without a grid get under 4 bits in groups of 32, to be said before the first matrix. Unless
+  // said: the least error in a checkpoint that was trained on a grid, the textbook in any other
+  // (docs/decisions/003-recovered-levels-are-exact.md).
+  void set_off_grid(OffGrid off_grid) { off_grid_ = off_grid; }
 
   // Rows [row0, row0 + rows) of a tensor as a matrix of their own.
   Result<Matrix> matrix(const TensorInfo& tensor, TensorClass tensor_class, size_t row0, size_t rows);
+
+  // A tensor of `count` equal matrices that lie one after the other: a layer's experts.
+  Result<std::vector<Matrix>> matrices(const TensorInfo& tensor, TensorClass tensor_class, size_t count);
 
   // The quantizer of a tensor whose levels are not kept; `cols` is the width that a "channel" has (a layer's
   // slice in the per-layer table).
@@ -57,27 +71,29 @@ class MatrixBuilder {
                          const std::function<Result<void>(size_t row0, size_t rows)>& step) const;
 
  private:
+  Result<std::vector<Matrix>> build(const TensorInfo& tensor, TensorClass tensor_class, size_t row0,
+                                    size_t rows, size_t count);
+  Result<uint64_t> pack(const StoredTensor& stored, const RowPacker::Target& target, size_t row0,
+                        std::span<Matrix> matrices);
   Result<Matrix> mapped_matrix(const StoredTensor& stored, const ClassScheme& scheme, size_t row0,
                                size_t rows);
+  Result<OffGrid> off_grid();
   Result<float> tensor_absmax(const StoredTensor& tensor) const;
-  void count(uint64_t elements) {
-    done_ += elements;
-    if (progress_) progress_(done_, total_);
-  }
+  void tell(bool always);
 
   const Scheme& scheme_;
   const TensorSource& source_;
   const ThreadTeam& team_;
-  uint64_t done_ = 0;
+  std::vector<RowPacker::Scratch> scratch_;  // of each thread
+  std::optional<OffGrid> off_grid_;
+  bool drop_behind_;  // the files are so large that they would push everything else out of the page cache
+  std::atomic<uint64_t> done_{0};
+  uint64_t told_ = 0;
   uint64_t total_;
   const Progress& progress_;
   std::vector<TensorReport> reports_;
   std::map<std::string, WeightQuantizer> quantizers_;  // by tensor and class: experts share one tensor's
 };
-
-// Elements of a matrix that one thread reads, quantizes and packs at a time: whole panels, about 1 MB as
-// float32.
-inline constexpr size_t kElementsPerStep = size_t{1} << 18;
 
 // How a matrix of a class is stored, given the type it has in the file.
 kernels::WeightFormat target_format(const ClassScheme& scheme, Dtype stored);
@@ -89,8 +105,5 @@ size_t float_bytes(kernels::WeightFormat format);
 ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored);
 // Whether the levels and scales of the file are those of the scheme, so that nothing is quantized again.
 bool keeps_levels(const ClassScheme& scheme, const StoredTensor& stored);
-
-// Whether evenly spaced sampled rows of the tensor lie on a 4-bit grid in groups of 32.
-Result<bool> on_grid(const StoredTensor& tensor);
 
 }  // namespace gemma

@@ -4,7 +4,7 @@
 #include <map>
 #include <tuple>
 
-#include "engine/matrix_builder.h"
+#include "engine/row_packer.h"
 #include "engine/weight_plan.h"
 
 namespace gemma {
@@ -40,7 +40,7 @@ class Forecast {
 Result<void> add_weights(const Model& model, uint64_t slack, Forecast& forecast) {
   Result<std::vector<PlannedWeight>> plan = plan_weights(model.config(), model.scheme(), model.source());
   if (!plan) return fail(std::move(plan.error()));
-  uint64_t built = 0;  // elements of the largest matrix that is not the mapped file's
+  uint64_t built = 0;  // most elements that a thread reads at a time
   for (const PlannedWeight& weight : *plan) {
     MemoryLine line{.part = MemoryPart::kWeights, .tensor_class = weight.tensor_class, .layer = weight.layer};
     line.mapped = weight.mapped_bytes > 0;
@@ -49,10 +49,12 @@ Result<void> add_weights(const Model& model, uint64_t slack, Forecast& forecast)
     forecast.add(line);
     if (line.mapped || weight.owned_bytes == 0) continue;
     const TensorInfo* tensor = model.source().find(weight.name);
-    if (tensor != nullptr) built = std::max<uint64_t>(built, tensor->elements() / weight.blocks);
+    if (tensor == nullptr) continue;
+    const uint64_t step = uint64_t{rows_per_step(tensor->columns())} * tensor->columns();
+    built = std::max(built, std::min<uint64_t>(step, tensor->elements()));
   }
   constexpr uint64_t kBytesPerElement = 2 + sizeof(float) + 1;
-  const uint64_t rows = std::min<uint64_t>(built, kElementsPerStep) * kBytesPerElement * model.team().size();
+  const uint64_t rows = built * kBytesPerElement * model.team().size();
   const uint64_t more = rows - std::min(rows, slack);
   forecast.add({.part = MemoryPart::kAllocator, .reserved_bytes = more, .resident_bytes = more});
   return {};

@@ -13,13 +13,13 @@ class WeightList {
     add(TensorClass::kFloat, values.data(), values.capacity() * sizeof(float), false);
   }
   void add(TensorClass tensor_class, const Matrix& matrix) {
-    if (matrix.owned_bytes() == 0) {
+    const Buffer* memory = matrix.memory();
+    if (memory == nullptr) {
       add(tensor_class, matrix.view().data, matrix.mapped_bytes(), true);
-      return;
+    } else if (memory != last_) {  // experts of a tensor follow each other and share one block
+      add(tensor_class, memory->data(), memory->bytes(), false);
     }
-    for (const Buffer* buffer : {&matrix.data(), &matrix.scales()}) {
-      add(tensor_class, buffer->data(), buffer->bytes(), false);
-    }
+    last_ = memory;
   }
 
  private:
@@ -29,6 +29,7 @@ class WeightList {
 
   std::vector<MemoryRange>& ranges_;
   std::optional<size_t> layer_;
+  const Buffer* last_ = nullptr;
 };
 
 void list_weights(const Weights& weights, std::vector<MemoryRange>& ranges) {

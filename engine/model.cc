@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "engine/grid_survey.h"
 #include "engine/synthetic.h"
 #include "engine/synthetic_tokenizer.h"
 #include "loader/checkpoint.h"
@@ -16,17 +17,17 @@
 namespace gemma {
 namespace {
 
-// Whether every matrix (sampled rows) lies on a 4-bit grid in groups of 32: a QAT checkpoint.
-Result<bool> quantization_aware(const ModelConfig& config, const TensorSource& source) {
-  for (const PlannedTensor& planned : plan_tensors(config)) {
-    const TensorInfo* tensor = source.find(planned.name);
-    if (planned.tensor_class == TensorClass::kFloat || !planned.required || tensor == nullptr) continue;
-    Result<StoredTensor> stored = StoredTensor::open(source, *tensor);
-    if (!stored) return fail(std::move(stored.error()));
-    Result<bool> grid = on_grid(*stored);
-    if (!grid || !*grid) return grid;
+// The scheme of a checkpoint whose layers lie on a trained grid: int4, but for the classes that do not.
+// Embedding and head are near-lossless in 8 bits; the per-layer tables cost no memory as they are.
+std::string trained_scheme(const GridSurvey& survey, bool tied) {
+  std::string word = "int4";
+  std::set<TensorClass> classes = survey.off_grid;
+  if (tied && classes.contains(TensorClass::kEmbed)) classes.insert(TensorClass::kHead);  // one matrix
+  for (TensorClass off : classes) {
+    const bool eight = off == TensorClass::kEmbed || off == TensorClass::kHead;
+    word += fmt::format(",{}={}", to_string(off), eight ? "int8" : "bf16");
   }
-  return true;
+  return word;
 }
 
 }  // namespace
@@ -120,10 +121,21 @@ Result<std::string> Model::fitting_scheme(std::string& reason) const {
     reason = "the checkpoint is stored quantized";
     return std::string("stored");
   }
-  Result<bool> grid = quantization_aware(config_, *source_);
-  if (!grid) return fail(std::move(grid.error()));
-  reason = *grid ? "every matrix lies on a trained 4-bit grid" : "the matrices lie on no 4-bit grid";
-  return std::string(*grid ? "int4" : "bf16");
+  Result<GridSurvey> survey = survey_grid(config_, *source_);
+  if (!survey) return fail(std::move(survey.error()));
+  if (survey->all()) {
+    reason = "every matrix lies on a trained 4-bit grid";
+    return std::string("int4");
+  }
+  if (survey->layers()) {
+    reason = fmt::format("{} of {} matrices lie on a trained 4-bit grid, all of the layers among them",
+                         survey->on_grid, survey->matrices);
+    return trained_scheme(*survey, config_.tied);
+  }
+  reason = survey->on_grid == 0 ? "the matrices lie on no 4-bit grid"
+                                : fmt::format("only {} of {} matrices lie on a trained 4-bit grid",
+                                              survey->on_grid, survey->matrices);
+  return std::string("bf16");
 }
 
 Result<void> Model::choose_scheme(const std::string& asked) {

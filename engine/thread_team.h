@@ -2,6 +2,7 @@
 // depend on the number of threads, because every item is computed whole by one of them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -31,6 +32,18 @@ class ThreadTeam {
                       (*static_cast<const Body*>(b))(begin, end, thread);
                     }};
     run(task);
+  }
+
+  // Calls body(index, thread) once for every index of [0, n), each thread taking the next one when it has
+  // done its last: for items of unequal cost, and for rows of a file, which are so read from front to back.
+  template <typename Body>
+  void for_each(size_t n, const Body& body) const {
+    std::atomic<size_t> next{0};
+    parallel_for(threads_, 1, [&](size_t begin, size_t end, size_t thread) {
+      for (size_t share = begin; share < end; ++share) {
+        for (size_t index = next++; index < n; index = next++) body(index, thread);
+      }
+    });
   }
 
  private:

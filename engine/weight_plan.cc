@@ -19,16 +19,19 @@ std::optional<size_t> layer_of(const std::string& name) {
   return layer;
 }
 
-// Bytes of one matrix of the scheme: its levels or floats, and its scales where they lie beside them.
+// Bytes of one matrix of the scheme: its levels or floats, and its scales where they lie beside them, each in
+// whole cache lines.
 uint64_t matrix_bytes(const ClassScheme& scheme, kernels::WeightFormat format, size_t rows, size_t cols) {
+  constexpr uint64_t kLine = 64;
+  const auto whole_lines = [](uint64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; };
   const bool levels = scheme.weight == WeightKind::kLevels && !scheme.fake;
-  if (!levels) return uint64_t{rows} * cols * float_bytes(format);
-  const uint64_t packed = kernels::packed_bytes(format, scheme.weight_bits, rows, cols);
+  if (!levels) return whole_lines(uint64_t{rows} * cols * float_bytes(format));
+  const uint64_t packed = whole_lines(kernels::packed_bytes(format, scheme.weight_bits, rows, cols));
   if (format == kernels::WeightFormat::kInt4Group32) return packed;
-  if (scheme.granularity == Granularity::kTensor) return packed + sizeof(float);
+  if (scheme.granularity == Granularity::kTensor) return packed + kLine;
   const size_t group = scheme.granularity == Granularity::kGroup ? scheme.weight_group : cols;
   const size_t padded = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
-  return packed + uint64_t{padded} * (cols / group) * sizeof(float);
+  return packed + whole_lines(uint64_t{padded} * (cols / group) * sizeof(float));
 }
 
 }  // namespace

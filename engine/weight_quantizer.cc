@@ -1,8 +1,8 @@
 #include "engine/weight_quantizer.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "kernels/kernel_table.h"
 #include "kernels/matrix.h"
 #include "kernels/quantize.h"
 
@@ -24,42 +24,60 @@ WeightQuantizer WeightQuantizer::per_tensor(int bits, float scale) {
   return q;
 }
 
-WeightQuantizer WeightQuantizer::q4_0(bool on_grid) {
+WeightQuantizer WeightQuantizer::q4_0(bool on_grid, OffGrid off_grid) {
   WeightQuantizer q;
   q.kind_ = Kind::kQ4_0;
   q.bits_ = 4;
   q.group_ = kernels::kGroup;
   q.on_grid_ = on_grid;
+  q.off_grid_ = off_grid;
   return q;
 }
 
+size_t WeightQuantizer::quantize_q4_0(std::span<const float> row, int8_t* levels, float* scales) const {
+  const kernels::KernelTable& kernels = kernels::default_kernel_table();
+  constexpr size_t kBlock = 64;
+  size_t strays = 0;
+  for (size_t first = 0, groups = row.size() / kernels::kGroup; first < groups; first += kBlock) {
+    const size_t n = std::min(kBlock, groups - first);
+    const float* w = row.data() + first * kernels::kGroup;
+    int8_t* to = levels + first * kernels::kGroup;
+    uint16_t halves[kBlock];
+    size_t off_grid = n;
+    if (on_grid_) {
+      off_grid = kernels.recover_grid(w, n, to, halves);
+      strays += off_grid;
+    } else if (off_grid_ == OffGrid::kTextbook) {
+      kernels.q4_0_textbook(w, n, to, halves);
+      off_grid = 0;
+    } else {
+      std::fill(halves, halves + n, kernels::kOffGrid);
+    }
+    for (size_t g = 0; g < n && off_grid > 0; ++g) {
+      if (halves[g] != kernels::kOffGrid) continue;
+      halves[g] = kernels::q4_0_least_error(
+          std::span<const float, kernels::kGroup>(w + g * kernels::kGroup, kernels::kGroup),
+          std::span<int8_t, kernels::kGroup>(to + g * kernels::kGroup, kernels::kGroup));
+    }
+    kernels.f16_to_float(halves, scales + first, n);
+  }
+  return strays;
+}
+
 size_t WeightQuantizer::quantize(std::span<const float> row, int8_t* levels, float* scales) const {
+  if (kind_ == Kind::kQ4_0) return quantize_q4_0(row, levels, scales);
+  const kernels::KernelTable& kernels = kernels::default_kernel_table();
   if (kind_ == Kind::kTensor) {
-    kernels::symmetric_levels(row, tensor_scale_, bits_, {levels, row.size()});
+    kernels.symmetric_levels(row.data(), row.size(), tensor_scale_, bits_, levels);
     scales[0] = tensor_scale_;
     return 0;
   }
-  size_t off_grid = 0;
   for (size_t g = 0; g < row.size() / group_; ++g) {
-    const std::span<const float> group = row.subspan(g * group_, group_);
-    int8_t* group_levels = levels + g * group_;
-    if (kind_ == Kind::kGroup) {
-      float absmax = 0;
-      for (float w : group) absmax = std::max(absmax, std::fabs(w));
-      scales[g] = kernels::symmetric_scale(absmax, bits_);
-      kernels::symmetric_levels(group, scales[g], bits_, {group_levels, group_});
-      continue;
-    }
-    const std::span<const float, kernels::kGroup> values(group.data(), kernels::kGroup);
-    const std::span<int8_t, kernels::kGroup> out(group_levels, kernels::kGroup);
-    uint16_t scale = 0;
-    if (!on_grid_ || !kernels::q4_0_recover_grid(values, out, scale)) {
-      off_grid += on_grid_;
-      scale = kernels::q4_0_textbook(values, out);
-    }
-    scales[g] = kernels::from_f16(scale);
+    const float* w = row.data() + g * group_;
+    scales[g] = kernels::symmetric_scale(kernels.absmax(w, group_), bits_);
+    kernels.symmetric_levels(w, group_, scales[g], bits_, levels + g * group_);
   }
-  return off_grid;
+  return 0;
 }
 
 void WeightQuantizer::fake(std::span<float> row, std::vector<int8_t>& levels) const {

@@ -9,6 +9,10 @@
 
 namespace gemma {
 
+// How 4-bit groups of 32 without a trained grid are quantized: Q4_0 as ggml does it, or the smaller squared
+// error of that and a least-squares scale (kernels/quantize.h).
+enum class OffGrid : uint8_t { kTextbook, kLeastError };
+
 class WeightQuantizer {
  public:
   // Float: nothing is quantized.
@@ -17,9 +21,9 @@ class WeightQuantizer {
   static WeightQuantizer per_group(int bits, size_t group);
   // Symmetric levels, `scale` for every row: a tensor's.
   static WeightQuantizer per_tensor(int bits, float scale);
-  // 4 bits in groups of 32 with fp16 scales: the trained grid where a group lies on one and `on_grid` says
-  // the tensor has one, else textbook Q4_0.
-  static WeightQuantizer q4_0(bool on_grid);
+  // 4 bits in groups of 32 with fp16 scales. `on_grid` says that the tensor has a trained grid: groups get
+  // theirs back, and one that lies on none the least error. Without a grid all groups get `off_grid`.
+  static WeightQuantizer q4_0(bool on_grid, OffGrid off_grid = OffGrid::kTextbook);
 
   bool quantizes() const { return bits_ != 0; }
   int bits() const { return bits_; }
@@ -29,18 +33,22 @@ class WeightQuantizer {
   size_t groups_per_row(size_t cols) const { return kind_ == Kind::kTensor ? 1 : cols / group_; }
 
   // levels (cols); scales (groups_per_row). Returns how many groups were on no grid though on_grid was said.
+  // Whole rows that lie one after the other may be given as one, unless the scale is a tensor's.
   size_t quantize(std::span<const float> row, int8_t* levels, float* scales) const;
 
   // row = scale * level of its own quantization; unchanged for Float. `levels` (cols) is scratch.
   void fake(std::span<float> row, std::vector<int8_t>& levels) const;
 
  private:
+  size_t quantize_q4_0(std::span<const float> row, int8_t* levels, float* scales) const;
+
   enum class Kind { kNone, kGroup, kTensor, kQ4_0 };
   Kind kind_ = Kind::kNone;
   int bits_ = 0;
   size_t group_ = 0;
   float tensor_scale_ = 0;
   bool on_grid_ = false;
+  OffGrid off_grid_ = OffGrid::kTextbook;
 };
 
 }  // namespace gemma

@@ -236,12 +236,9 @@ Result<void> Builder::layer(size_t index, LayerWeights& w) {
                                                                   {"experts.down_proj", &w.expert_down}};
   for (const auto& [name, to] : experts) {
     const TensorInfo& tensor = *source_.find(prefix + name);
-    const size_t rows = tensor.rows() / config_.experts;
-    for (size_t e = 0; e < config_.experts; ++e) {
-      Result<Matrix> built = matrices_.matrix(tensor, TensorClass::kExperts, e * rows, rows);
-      if (!built) return fail(std::move(built.error()));
-      to->push_back(std::move(*built));
-    }
+    Result<std::vector<Matrix>> built = matrices_.matrices(tensor, TensorClass::kExperts, config_.experts);
+    if (!built) return fail(std::move(built.error()));
+    *to = std::move(*built);
   }
   return {};
 }

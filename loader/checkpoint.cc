@@ -280,6 +280,21 @@ Result<void> Checkpoint::read_rows(const TensorInfo& tensor, size_t row0, size_t
   return {};
 }
 
+void Checkpoint::drop_rows(const TensorInfo& tensor, size_t row0, size_t row1) const {
+  const std::vector<StoredPart>* parts = impl_->parts_of(*this, tensor);
+  if (parts == nullptr) return;
+  const TensorInfo& own = impl_->tensors[static_cast<size_t>(parts - impl_->parts.data())];
+  const size_t part_rows = std::max<size_t>(own.rows() / parts->size(), 1);
+  row1 = std::min(row1, own.rows());
+  for (size_t row = row0; row < row1;) {
+    const size_t first = row % part_rows;
+    const size_t n = std::min(row1 - row, part_rows - first);
+    const StoredPart& from = (*parts)[row / part_rows];
+    impl_->files[from.file].drop(*from.tensor, first * own.row_bytes(), n * own.row_bytes());
+    row += n;
+  }
+}
+
 std::span<const std::byte> Checkpoint::mapped(const TensorInfo& tensor) const {
   const std::vector<StoredPart>* parts = impl_->parts_of(*this, tensor);
   if (parts == nullptr || parts->size() != 1) return {};

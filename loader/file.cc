@@ -108,6 +108,10 @@ Result<void> File::read_at(uint64_t offset, std::span<std::byte> out) const {
   return {};
 }
 
+void File::drop_cached(uint64_t offset, uint64_t bytes) const {
+  ::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_DONTNEED);
+}
+
 Result<std::string> read_text(const std::string& path, uint64_t limit_bytes) {
   Result<File> file = File::open(path);
   if (!file) return fail(file.error());

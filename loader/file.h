@@ -28,6 +28,10 @@ class File {
   // shorter is kIo, never a signal.
   Result<void> read_at(uint64_t offset, std::span<std::byte> out) const;
 
+  // Says that these bytes will not be read again soon: the system may take their memory for others. Advice,
+  // so nothing can fail; pages that are mapped and in use stay.
+  void drop_cached(uint64_t offset, uint64_t bytes) const;
+
  private:
   File(std::string path, int descriptor, uint64_t bytes);
 

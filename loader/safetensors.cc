@@ -470,4 +470,8 @@ std::span<const std::byte> SafetensorsFile::mapped(const StoredTensor& tensor) c
   return map_.bytes().subspan(data_start_ + tensor.begin, tensor.end - tensor.begin);
 }
 
+void SafetensorsFile::drop(const StoredTensor& tensor, uint64_t offset, uint64_t bytes) const {
+  map_.file().drop_cached(data_start_ + tensor.begin + offset, bytes);
+}
+
 }  // namespace gemma

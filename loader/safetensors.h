@@ -65,6 +65,8 @@ class SafetensorsFile {
   // Bytes [offset, offset + out.size()) of the tensor's data; the caller keeps them inside the tensor.
   Result<void> read(const StoredTensor& tensor, uint64_t offset, std::span<std::byte> out) const;
   std::span<const std::byte> mapped(const StoredTensor& tensor) const;
+  // Those bytes of the tensor will not be read again soon (File::drop_cached).
+  void drop(const StoredTensor& tensor, uint64_t offset, uint64_t bytes) const;
 
  private:
   SafetensorsFile(MemoryMap map, SafetensorsHeader header, uint64_t data_start);

@@ -57,6 +57,10 @@ class TensorSource {
   // Alignment is whatever the file gives.
   virtual std::span<const std::byte> mapped(const TensorInfo& tensor) const = 0;
 
+  // Says that these rows will not be read again soon, so that a file being read once does not push everything
+  // else out of the page cache. Advice: it cannot fail, and a source may ignore it.
+  virtual void drop_rows(const TensorInfo& /*tensor*/, size_t /*row0*/, size_t /*row1*/) const {}
+
   // The scheme that the tensors were packed for (loader/packed_metadata.h); empty: none.
   virtual std::string_view declared_scheme() const { return {}; }
 };
