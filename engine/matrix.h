@@ -47,7 +47,7 @@ class Matrix {
       case WeightFormat::kF16:
         return 2 * elements;
       default:
-        return kernels::packed_bytes(view_.format, view_.bits, view_.rows, view_.cols);
+        return kernels::packed_bytes(view_.format, view_.bits, view_.rows, view_.cols, view_.group);
     }
   }
 

@@ -185,6 +185,8 @@ Result<ClassScheme> parse_base(std::string_view word) {
   if (!spelled) return spelled;
   spelled->fake = fake;
   if (fake || spelled->activation == ActivationLevels::kNone) return spelled;
+  // Without a name: what GGUF's Q8_0 and Q6_K hold.
+  spelled->integer = name == "w8g32a8g32" || name == "w8g16a8g32";
   std::vector<std::string> known;
   for (const Named& named : kNamed) {
     if (!named.spelled.empty()) known.push_back(fmt::format("{} = {}", named.name, named.spelled));
@@ -192,7 +194,8 @@ Result<ClassScheme> parse_base(std::string_view word) {
   }
   if (!spelled->integer) {
     return refuse(word, "there is no integer kernel for it",
-                  fmt::format("in integers: {}; or fake:{} in float", fmt::join(known, ", "), name));
+                  fmt::format("in integers: {}, w8g32a8g32, w8g16a8g32; or fake:{} in float",
+                              fmt::join(known, ", "), name));
   }
   return spelled;
 }

@@ -26,8 +26,11 @@ uint64_t matrix_bytes(const ClassScheme& scheme, kernels::WeightFormat format, s
   const auto whole_lines = [](uint64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; };
   const bool levels = scheme.weight == WeightKind::kLevels && !scheme.fake;
   if (!levels) return whole_lines(uint64_t{rows} * cols * float_bytes(format));
-  const uint64_t packed = whole_lines(kernels::packed_bytes(format, scheme.weight_bits, rows, cols));
-  if (format == kernels::WeightFormat::kInt4Group32) return packed;
+  const uint64_t packed =
+      whole_lines(kernels::packed_bytes(format, scheme.weight_bits, rows, cols, scheme.weight_group));
+  const bool inside =
+      format == kernels::WeightFormat::kInt4Group32 || format == kernels::WeightFormat::kInt8Group;
+  if (inside) return packed;
   if (scheme.granularity == Granularity::kTensor) return packed + kLine;
   const size_t group = scheme.granularity == Granularity::kGroup ? scheme.weight_group : cols;
   const size_t padded = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;

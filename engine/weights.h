@@ -85,7 +85,7 @@ struct Weights {
   std::unique_ptr<Matrix> embed_matrix, head_matrix;  // head_matrix null: the embedding's is used
   Embedding embedding;
   Head head;
-  float embedding_scale = 1;  // sqrt(hidden) rounded to the checkpoint's dtype
+  float embedding_scale = 1;  // sqrt(hidden) rounded to the dtype of config.json
   float ple_scale = 1;        // sqrt(ple_width), likewise
   PleTable ple_table;
   Matrix ple_model_projection;             // (layers * ple_width, hidden)
