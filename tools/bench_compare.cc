@@ -36,12 +36,12 @@ std::string_view to_string(Verdict verdict) {
   return "?";
 }
 
-std::vector<Comparison> compare_cells(const BenchCell& a, const BenchCell& b) {
-  std::vector<Comparison> all;
+std::vector<SpeedComparison> compare_cells(const BenchCell& a, const BenchCell& b) {
+  std::vector<SpeedComparison> all;
   for (size_t i = 0; i < kMetrics; ++i) {
     const Metric metric = static_cast<Metric>(i);
     if (metric == Metric::kInterTokenLatency || a.samples[i].empty() || b.samples[i].empty()) continue;
-    Comparison one;
+    SpeedComparison one;
     one.a = a.key;
     one.b = b.key;
     one.metric = metric;
@@ -58,13 +58,13 @@ std::vector<Comparison> compare_cells(const BenchCell& a, const BenchCell& b) {
   return all;
 }
 
-Result<std::vector<Comparison>> compare_documents(const BenchDocument& a, const BenchDocument& b) {
-  std::vector<Comparison> all;
+Result<std::vector<SpeedComparison>> compare_documents(const BenchDocument& a, const BenchDocument& b) {
+  std::vector<SpeedComparison> all;
   for (const BenchCell& cell : a.cells) {
     const auto like = std::find_if(b.cells.begin(), b.cells.end(),
                                    [&](const BenchCell& other) { return other.key == cell.key; });
     if (like == b.cells.end()) continue;
-    for (Comparison& one : compare_cells(cell, *like)) all.push_back(std::move(one));
+    for (SpeedComparison& one : compare_cells(cell, *like)) all.push_back(std::move(one));
   }
   if (all.empty()) {
     return fail(ErrorCode::kMismatch, "compare", "no cell of one document has its like in the other",
@@ -73,8 +73,8 @@ Result<std::vector<Comparison>> compare_documents(const BenchDocument& a, const 
   return all;
 }
 
-std::vector<Comparison> compare_variants(const std::vector<BenchCell>& cells) {
-  std::vector<Comparison> all;
+std::vector<SpeedComparison> compare_variants(const std::vector<BenchCell>& cells) {
+  std::vector<SpeedComparison> all;
   if (cells.empty()) return all;
   const BenchKey& first = cells.front().key;
   const auto second = std::find_if(cells.begin(), cells.end(),
@@ -84,16 +84,16 @@ std::vector<Comparison> compare_variants(const std::vector<BenchCell>& cells) {
     if (!same_variant(a.key, first)) continue;
     for (const BenchCell& b : cells) {
       if (!same_variant(b.key, second->key) || !same_shape(a.key, b.key)) continue;
-      for (Comparison& one : compare_cells(a, b)) all.push_back(std::move(one));
+      for (SpeedComparison& one : compare_cells(a, b)) all.push_back(std::move(one));
     }
   }
   return all;
 }
 
-size_t count_beyond(const std::vector<Comparison>& comparisons, double most) {
+size_t count_beyond(const std::vector<SpeedComparison>& comparisons, double most) {
   return static_cast<size_t>(std::count_if(
       comparisons.begin(), comparisons.end(),
-      [&](const Comparison& one) { return one.slowdown.ratio > 1 + most && one.slowdown.low > 1; }));
+      [&](const SpeedComparison& one) { return one.slowdown.ratio > 1 + most && one.slowdown.low > 1; }));
 }
 
 std::vector<std::string> differing_circumstances(const BenchDocument& a, const BenchDocument& b) {
@@ -116,10 +116,10 @@ std::vector<std::string> differing_circumstances(const BenchDocument& a, const B
   return lines;
 }
 
-std::string comparison_table(const std::vector<Comparison>& comparisons) {
+std::string comparison_table(const std::vector<SpeedComparison>& comparisons) {
   std::string text;
   std::string last;
-  for (const Comparison& one : comparisons) {
+  for (const SpeedComparison& one : comparisons) {
     const std::string a = name_of(one.a), b = name_of(one.b);
     const std::string heading = a == b ? a : a + "\n  against " + b;
     if (heading != last) {
@@ -136,14 +136,14 @@ std::string comparison_table(const std::vector<Comparison>& comparisons) {
   return text;
 }
 
-nlohmann::ordered_json to_json(const std::vector<Comparison>& comparisons) {
+nlohmann::ordered_json to_json(const std::vector<SpeedComparison>& comparisons) {
   const auto key_json = [](const BenchKey& key) -> nlohmann::ordered_json {
     return {{"model", key.model},           {"scheme", key.scheme},
             {"threads", key.threads},       {"prompt_tokens", key.prompt_tokens},
             {"new_tokens", key.new_tokens}, {"depth", key.depth}};
   };
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  for (const Comparison& one : comparisons) {
+  for (const SpeedComparison& one : comparisons) {
     all.push_back({{"a", key_json(one.a)},
                    {"b", key_json(one.b)},
                    {"metric", info(one.metric).name},

@@ -147,7 +147,7 @@ ExitCode bench_compare(int argc, const char* const* argv) {
   if (!a) return report(kName, a.error());
   Result<BenchDocument> b = read_document(files[1]);
   if (!b) return report(kName, b.error());
-  Result<std::vector<Comparison>> comparisons = compare_documents(*a, *b);
+  Result<std::vector<SpeedComparison>> comparisons = compare_documents(*a, *b);
   if (!comparisons) return report(kName, comparisons.error());
   for (const std::string& difference : differing_circumstances(*a, *b)) warn(kName, difference);
   const size_t beyond = most ? count_beyond(*comparisons, *most) : 0;

@@ -32,11 +32,11 @@ BenchDocument document_of(BenchCell cell) {
 }  // namespace
 
 TEST_CASE("a tenth slower is slower in times and in rates, and beyond a limit of 5 % but not of 20 %") {
-  const Result<std::vector<Comparison>> found =
+  const Result<std::vector<SpeedComparison>> found =
       compare_documents(document_of(cell_of(0.010, 1)), document_of(cell_of(0.011, 2)));
   REQUIRE(found);
   REQUIRE(found->size() == 2);  // the gaps between tokens are no independent values
-  for (const Comparison& one : *found) {
+  for (const SpeedComparison& one : *found) {
     CHECK(one.verdict == Verdict::kSlower);
     CHECK(one.slowdown.ratio == doctest::Approx(1.1).epsilon(0.02));
   }
@@ -45,10 +45,10 @@ TEST_CASE("a tenth slower is slower in times and in rates, and beyond a limit of
 }
 
 TEST_CASE("a tenth faster is faster, and never beyond a limit") {
-  const Result<std::vector<Comparison>> found =
+  const Result<std::vector<SpeedComparison>> found =
       compare_documents(document_of(cell_of(0.011, 1)), document_of(cell_of(0.010, 2)));
   REQUIRE(found);
-  for (const Comparison& one : *found) CHECK(one.verdict == Verdict::kFaster);
+  for (const SpeedComparison& one : *found) CHECK(one.verdict == Verdict::kFaster);
   CHECK(count_beyond(*found, 0) == 0);
 }
 
@@ -65,14 +65,14 @@ TEST_CASE("the same distribution shows no difference in nearly all of many compa
 TEST_CASE("cells are matched by all that tells them apart; none in common is an error") {
   BenchDocument other = document_of(cell_of(0.01, 2));
   other.cells[0].key.depth = 5;
-  const Result<std::vector<Comparison>> none = compare_documents(document_of(cell_of(0.01, 1)), other);
+  const Result<std::vector<SpeedComparison>> none = compare_documents(document_of(cell_of(0.01, 1)), other);
   REQUIRE(!none);
   CHECK(none.error().code == ErrorCode::kMismatch);
 }
 
 TEST_CASE("variants of one document are compared shape by shape") {
   std::vector<BenchCell> cells = {cell_of(0.010, 1), cell_of(0.012, 2, "int8")};
-  const std::vector<Comparison> found = compare_variants(cells);
+  const std::vector<SpeedComparison> found = compare_variants(cells);
   REQUIRE(found.size() == 2);
   CHECK(found[0].a.scheme == "int4");
   CHECK(found[0].b.scheme == "int8");
