@@ -9,14 +9,17 @@
 #include "engine/buffer.h"
 #include "kernels/activations.h"
 #include "kernels/matrix.h"
+#include "kernels/pack.h"
 
 namespace gemma {
 
-// What a matrix wants its input rows to be. fake: quantized and turned back into floats.
+// What a matrix wants its input rows to be. fake: quantized and turned back into floats; under a static scale
+// the levels themselves as floats, because the matrix's factors hold that scale.
 struct InputFormat {
   kernels::ActivationKind kind = kernels::ActivationKind::kFloat;
   size_t group = 0;  // columns per scale of the group kinds, else 0
   bool fake = false;
+  float scale = 0;  // of kInt8Static
   bool operator==(const InputFormat&) const = default;
 };
 
@@ -31,6 +34,24 @@ class Matrix {
   const kernels::MatrixView& view() const { return view_; }
   const InputFormat& input() const { return input_; }
   bool empty() const { return view_.rows == 0; }
+
+  // Memory of its own, which the experts of a tensor share; null if it lies in a memory map.
+  const Buffer* memory() const { return memory_.get(); }
+  // Bytes that the view reads where a file is mapped; 0 for a matrix with memory of its own.
+  uint64_t mapped_bytes() const {
+    using kernels::WeightFormat;
+    if (memory_ != nullptr || empty()) return 0;
+    const uint64_t elements = uint64_t{view_.rows} * view_.cols;
+    switch (view_.format) {
+      case WeightFormat::kF32:
+        return 4 * elements;
+      case WeightFormat::kBf16:
+      case WeightFormat::kF16:
+        return 2 * elements;
+      default:
+        return kernels::packed_bytes(view_.format, view_.bits, view_.rows, view_.cols, view_.group);
+    }
+  }
 
  private:
   kernels::MatrixView view_;
