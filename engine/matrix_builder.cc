@@ -282,7 +282,11 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
       Result<Matrix> matrix = static_matrix(source_, *stored, scheme, row0 + i * rows, rows, *this);
       if (!matrix) return fail(std::move(matrix.error()));
       built[i] = std::move(*matrix);
-      told.owned_bytes += static_matrix_bytes(stored->bits(), rows, tensor.columns());
+      if (built[i].memory() != nullptr) {
+        told.owned_bytes += static_matrix_bytes(stored->bits(), rows, tensor.columns());
+      } else {
+        told.mapped_bytes += tensor.bytes() / count;
+      }
       done_ += uint64_t{rows} * tensor.columns();
       tell(true);
     }

@@ -46,6 +46,7 @@ struct Planned {
   size_t block_rows = 0;   // kPanels: rows of the matrix or of one expert
   size_t scale_count = 0;  // floats of the scale tensor behind it; 0: none
   uint64_t bytes = 0;      // padded, without scales
+  bool statics = false;    // factors and zero sums, one of each for every scale, come behind the scales
 };
 
 // Error and size of what was rounded.
@@ -73,6 +74,7 @@ class Exporter {
   Result<void> plan_tensor(const TensorInfo& tensor, TensorClass tensor_class);
   Result<void> plan_table(Planned& planned, const StoredTensor& stored);
   void plan_matrix(Planned& planned, const StoredTensor& stored);
+  void plan_static(Planned& planned, const StoredTensor& stored);
   Result<void> check_disk(const std::vector<TensorToWrite>& tensors, const Metadata& metadata) const;
   Result<void> write_tensor(const Planned& planned, PackedTensor& told);
   Result<void> write_copy(const Planned& planned);
@@ -157,6 +159,24 @@ void Exporter::plan_matrix(Planned& planned, const StoredTensor& stored) {
   planned.scale_count = panel_scale_count(view) * blocks;
 }
 
+// Levels between static scales: channel panels, and what those scales amount to for each row.
+void Exporter::plan_static(Planned& planned, const StoredTensor& stored) {
+  const TensorInfo& tensor = *planned.source;
+  const size_t blocks = tensor.shape.size() == 3 ? tensor.shape[0] : 1;
+  MatrixView view;
+  view.format = channel_format(stored.bits());
+  view.bits = static_cast<uint8_t>(stored.bits());
+  view.rows = planned.block_rows = tensor.rows() / blocks;
+  view.cols = view.group = tensor.columns();
+  planned.form = Form::kPanels;
+  planned.statics = true;
+  planned.info.encoding = Encoding::kPanels;
+  planned.info.panels = panels_name(view);
+  planned.info.panel_bytes = kernels::packed_bytes(view.format, view.bits, view.rows, view.cols) * blocks;
+  planned.bytes = panel_file_bytes(planned.info.panel_bytes);
+  planned.scale_count = panel_scale_count(view) * blocks;
+}
+
 Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_class) {
   Planned planned;
   planned.source = &tensor;
@@ -172,12 +192,11 @@ Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_
                   "a fake scheme computes in floats and has no packed form",
                   "take the scheme without fake:, or write its values with --to bf16");
     }
+    const bool gathered = tensor_class == TensorClass::kPle || tensor_class == TensorClass::kEmbed;
     if (is_static(planned.scheme, *stored)) {
-      return fail(ErrorCode::kUsage, "scheme " + to_string(scheme_),
-                  "the checkpoint itself is the packed form: its levels and scales are used as they are",
-                  "open it as it is, or write its values with --to bf16");
-    }
-    if (tensor_class == TensorClass::kPle) {
+      // Rows that are gathered stay as they are: they are read from the file one by one.
+      if (!gathered) plan_static(planned, *stored);
+    } else if (tensor_class == TensorClass::kPle) {
       if (Result<void> table = plan_table(planned, *stored); !table) return table;
     } else {
       plan_matrix(planned, *stored);
@@ -212,11 +231,11 @@ Result<void> Exporter::plan() {
   // What quantized matrices bring along and no packed form holds: static scales of activations and caches.
   for (const TensorInfo& tensor : source_.tensors()) {
     const bool scale = tensor.name.ends_with("_activation_scale") || tensor.name.ends_with("_cache_scale");
-    const bool table_scale = tensor.name == "embed_tokens_per_layer.weight_scale";
     const auto copied = [&](const Planned& p) {
-      return p.form == Form::kCopy && p.info.name + "_scale" == tensor.name;
+      return p.form == Form::kCopy && p.info.encoding != Encoding::kPlain &&
+             p.info.name + "_scale" == tensor.name;
     };
-    if (!scale && !(table_scale && std::any_of(planned_.begin(), planned_.end(), copied))) continue;
+    if (!scale && !std::any_of(planned_.begin(), planned_.end(), copied)) continue;
     if (Result<void> done = plan_tensor(tensor, TensorClass::kFloat); !done) return done;
   }
   // Whole lines first, then what kernels read in place (float32 scales want 4 bytes), then what is copied
@@ -299,7 +318,8 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
   const Progress silent;
   MatrixBuilder builder(scheme_, source_, team_, 0, silent);
   Difference sum;
-  std::vector<float> scales;
+  std::vector<float> scales, factors;
+  std::vector<int32_t> zero_sums;
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += planned.block_rows) {
     Result<Matrix> matrix = builder.matrix(tensor, planned.tensor_class, row0, planned.block_rows);
     if (!matrix) return fail(std::move(matrix.error()));
@@ -318,12 +338,18 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
       scales.insert(scales.end(), view.scales, view.scales + own);
       scales.resize(scales.size() + count - own, 0.0f);
     }
+    if (planned.statics) {
+      factors.insert(factors.end(), view.statics.factors, view.statics.factors + count);
+      zero_sums.insert(zero_sums.end(), view.statics.zero_sums, view.statics.zero_sums + count);
+    }
     this->count(uint64_t{view.rows} * view.cols);
   }
   const std::vector<std::byte> padding(
       planned.form == Form::kPanels ? planned.bytes - planned.info.panel_bytes : 0);
   Result<void> done = put(padding);
   if (done) done = put(std::as_bytes(std::span(scales)));
+  if (done && planned.statics) done = put(std::as_bytes(std::span(factors)));
+  if (done && planned.statics) done = put(std::as_bytes(std::span(zero_sums)));
   const std::vector<TensorReport> reports = builder.take_reports();
   told.kept = reports.front().kept;
   told.on_grid = reports.front().on_grid;
@@ -431,6 +457,9 @@ Result<PackedReport> Exporter::run() {
     std::vector<size_t> shape = {p.scale_count};
     if (p.form == Form::kRows) shape = {p.info.rows(), p.scale_count / p.info.rows()};
     tensors.push_back({p.info.name + "_scale", Dtype::kF32, std::move(shape)});
+    if (!p.statics) continue;
+    tensors.push_back({p.info.name + kFactorSuffix, Dtype::kF32, {p.scale_count}});
+    tensors.push_back({p.info.name + kZeroSumSuffix, Dtype::kI32, {p.scale_count}});
   }
   Result<void> room = check_disk(tensors, metadata);
   if (!room) return fail(std::move(room.error()));
@@ -448,10 +477,10 @@ Result<PackedReport> Exporter::run() {
     told.scheme =
         p.tensor_class == TensorClass::kFloat ? std::string(dtype_name(p.info.dtype)) : to_string(p.scheme);
     told.elements = p.source->elements();
-    told.bytes = p.bytes + p.scale_count * sizeof(float);
+    told.bytes = p.bytes + p.scale_count * sizeof(float) * (p.statics ? 3 : 1);
     told.bits =
         told.elements == 0 ? 0 : 8.0 * static_cast<double>(told.bytes) / static_cast<double>(told.elements);
-    const size_t own = p.scale_count > 0 ? 2 : 1;
+    const size_t own = p.statics ? 4 : p.scale_count > 0 ? 2 : 1;
     if (writer_->next() >= index + own) {
       told.measured = false;
       if (p.tensor_class != TensorClass::kFloat) count(told.elements);

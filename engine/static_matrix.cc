@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/panel_file.h"
 #include "kernels/pack.h"
 #include "kernels/static_scales.h"
 
@@ -17,6 +18,43 @@ namespace {
 
 size_t padded_rows(size_t rows) {
   return (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
+}
+
+// A number for every padded row of every block, where it is mapped; null if it is not what it should be.
+template <typename T>
+const T* mapped_numbers(const TensorSource& source, const std::string& name, Dtype dtype, size_t count) {
+  const TensorInfo* info = source.find(name);
+  if (info == nullptr || info->dtype != dtype || info->encoding != Encoding::kPlain) return nullptr;
+  const std::span<const std::byte> data = source.mapped(*info);
+  if (data.size() != count * sizeof(T) || reinterpret_cast<uintptr_t>(data.data()) % alignof(T) != 0)
+    return nullptr;
+  return reinterpret_cast<const T*>(data.data());
+}
+
+// The matrix of a packed file: panels, scales, factors and zero sums all lie in the map.
+Result<Matrix> mapped_matrix(const TensorSource& source, const StoredTensor& stored,
+                             const kernels::MatrixView& panels, size_t block, float output,
+                             const InputFormat& format) {
+  const TensorInfo& tensor = stored.info();
+  const size_t padded = padded_rows(panels.rows);
+  const size_t count = padded * (tensor.rows() / panels.rows);
+  const float* factors = mapped_numbers<float>(source, tensor.name + kFactorSuffix, Dtype::kF32, count);
+  const int32_t* zero_sums =
+      mapped_numbers<int32_t>(source, tensor.name + kZeroSumSuffix, Dtype::kI32, count);
+  if (factors == nullptr || zero_sums == nullptr) {
+    return fail(ErrorCode::kInvalidFile, tensor.file + ": " + tensor.name,
+                fmt::format("expected {} factors and zero sums beside it", count),
+                "the file is damaged or packed for another scheme: make it again with gemma-quantize");
+  }
+  kernels::MatrixView view = panels;
+  view.statics = {factors + block * padded, zero_sums + block * padded, output};
+  for (size_t row = 0; row < padded; ++row) {
+    if (std::isfinite(view.statics.factors[row])) continue;
+    return fail(ErrorCode::kInvalidFile, tensor.file + ": " + tensor.name,
+                fmt::format("expected finite factors, found {} in row {}", view.statics.factors[row], row),
+                "the file is damaged: make it again with gemma-quantize");
+  }
+  return Matrix(view, format, nullptr);
 }
 
 }  // namespace
@@ -54,6 +92,14 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   }
   Result<ActivationScales> activations = read_activation_scales(source, tensor.name);
   if (!activations) return fail(std::move(activations.error()));
+
+  InputFormat format;
+  format.fake = scheme.fake;
+  format.scale = activations->input;
+  if (activations->input != 0) format.kind = kernels::ActivationKind::kInt8Static;
+  if (const kernels::MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
+    return mapped_matrix(source, stored, *panels, row0 / rows, activations->output, format);
+  }
 
   kernels::MatrixView view;
   view.format = channel_format(bits);
@@ -101,10 +147,6 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   view.data = panels;
   view.scales = scales;
   view.statics = {factors, zero_sums, activations->output};
-  InputFormat format;
-  format.fake = scheme.fake;
-  format.scale = activations->input;
-  if (activations->input != 0) format.kind = kernels::ActivationKind::kInt8Static;
   return Matrix(view, format, memory);
 }
 

@@ -36,7 +36,8 @@ std::string shape_text(const std::vector<size_t>& shape) {
 // What the quantized matrix of the same name brings along: its scales and those of its activations.
 bool goes_with_a_matrix(const TensorSource& source, std::string_view name) {
   if (name.ends_with(".k_cache_scale") || name.ends_with(".v_cache_scale")) return true;
-  for (const std::string_view suffix : {".input_activation_scale", ".output_activation_scale", "_scale"}) {
+  for (const std::string_view suffix :
+       {".input_activation_scale", ".output_activation_scale", "_scale", "_factor", "_zero_sum"}) {
     if (!name.ends_with(suffix)) continue;
     const std::string matrix(name.substr(0, name.size() - suffix.size()));
     for (const std::string& spelled : {matrix, matrix + ".weight"}) {

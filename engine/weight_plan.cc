@@ -58,7 +58,9 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
     const bool panels = tensor.encoding == Encoding::kPanels && keeps_levels(how, *stored) && !how.fake;
     const bool floats = how.weight != WeightKind::kLevels && !stored->in_levels() &&
                         format == float_format(stored->float_type()) && !source.mapped(tensor).empty();
-    if (is_static(how, *stored)) {
+    if (is_static(how, *stored) && tensor.encoding == Encoding::kPanels) {
+      weight.mapped_bytes = tensor.bytes();
+    } else if (is_static(how, *stored)) {
       // The embedding's levels stay in the file.
       weight.owned_bytes = tensor_class == TensorClass::kEmbed
                                ? 0

@@ -89,7 +89,6 @@ std::string perplexity_text(const PerplexityReport& report) {
 }
 
 nlohmann::ordered_json perplexity_json(const PerplexityReport& report) {
-  using Json = nlohmann::ordered_json;
   const EvaluationPlan& plan = report.plan;
   const PerplexityResult& result = report.result;
   const PerplexityOptions& options = plan.options;

@@ -36,6 +36,7 @@ Result<void> run(const QuantizeFlags& flags) {
   ModelOptions options;
   options.weights = false;
   options.threads = flags.threads;
+  options.scheme = flags.scheme.value_or("");  // a synthetic model is made for it
   Result<std::unique_ptr<Model>> model = Model::load(*name, options);
   if (!model) return fail(std::move(model.error()));
   std::string word = flags.scheme.value_or("");
