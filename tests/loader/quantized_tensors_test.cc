@@ -11,9 +11,9 @@ namespace {
 
 // A list of tensors that lie in no file; reading one gives its bytes from `bytes`.
 struct List {
-  std::vector<StoredTensor> stored = std::vector<StoredTensor>(64);
+  std::vector<SafetensorsTensor> stored = std::vector<SafetensorsTensor>(64);
   std::vector<ListedTensor> tensors;
-  std::map<const StoredTensor*, std::vector<std::byte>> bytes;
+  std::map<const SafetensorsTensor*, std::vector<std::byte>> bytes;
 
   void add(const std::string& name, Dtype dtype, std::vector<size_t> shape) {
     ListedTensor tensor;

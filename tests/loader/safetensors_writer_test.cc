@@ -38,7 +38,7 @@ TEST_CASE("a written file opens, its data begin on a page, its tensors hold what
   REQUIRE_MESSAGE(file.has_value(), file.error().message());
   CHECK(file->metadata().at("key") == "value \"x\"");
   CHECK(reinterpret_cast<uintptr_t>(file->mapped(file->tensors()[0]).data()) % 4096 == 0);
-  for (const StoredTensor& tensor : file->tensors()) {
+  for (const SafetensorsTensor& tensor : file->tensors()) {
     if (tensor.name == "a") CHECK(file->mapped(tensor)[99] == std::byte{2});
     if (tensor.name == "b") CHECK(file->mapped(tensor)[0] == std::byte{3});
   }
@@ -68,7 +68,7 @@ TEST_CASE("a file that is resumed goes on behind what progress vouches for, what
   CHECK_FALSE(std::filesystem::exists(folder.path("f.progress")));
   auto file = SafetensorsFile::open(folder.path("f"));
   REQUIRE(file.has_value());
-  for (const StoredTensor& tensor : file->tensors()) {
+  for (const SafetensorsTensor& tensor : file->tensors()) {
     if (tensor.name == "b") CHECK(file->mapped(tensor)[0] == std::byte{3});
   }
 }
