@@ -56,6 +56,9 @@ class LinearInput {
   LinearScratch& scratch() { return scratch_; }
 
  private:
+  kernels::Activations prepare_static(const kernels::KernelTable& kernels, const ThreadTeam& team,
+                                      const InputFormat& format, kernels::Activations acts);
+
   LinearScratch& scratch_;
   const float* x_;
   size_t tokens_;

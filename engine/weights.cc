@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/static_matrix.h"
 #include "engine/weight_plan.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
@@ -119,18 +120,30 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
   Result<bool> apart = head_is_apart(config_, source_, team_);
   if (!apart) return fail(std::move(apart.error()));
   if (!*apart) head = nullptr;
-  const bool one = head == nullptr && scheme_.of(TensorClass::kEmbed) == scheme_.of(TensorClass::kHead);
-  Result<Matrix> embed_matrix =
-      matrices_.matrix(*embed, one ? TensorClass::kHead : TensorClass::kEmbed, 0, embed->rows());
-  if (!embed_matrix) return fail(std::move(embed_matrix.error()));
-  weights.embed_matrix = std::make_unique<Matrix>(std::move(*embed_matrix));
+  Result<StoredTensor> stored = StoredTensor::open(source_, *embed);
+  if (!stored) return fail(std::move(stored.error()));
+  const ClassScheme embed_scheme = scheme_.of(TensorClass::kEmbed);
+  // A row of levels is a few hundred bytes: it is read where it is wanted, and the table takes no memory.
+  const bool in_file = is_static(embed_scheme, *stored);
+  const bool one = !in_file && head == nullptr && embed_scheme == scheme_.of(TensorClass::kHead);
+  if (in_file) {
+    TensorReport& told = matrices_.report(*embed, TensorClass::kEmbed, embed_scheme);
+    told.elements = embed->elements();
+    told.kept = true;
+    weights.embedding = Embedding(std::move(*stored));
+  } else {
+    Result<Matrix> embed_matrix =
+        matrices_.matrix(*embed, one ? TensorClass::kHead : TensorClass::kEmbed, 0, embed->rows());
+    if (!embed_matrix) return fail(std::move(embed_matrix.error()));
+    weights.embed_matrix = std::make_unique<Matrix>(std::move(*embed_matrix));
+    weights.embedding = Embedding(weights.embed_matrix.get());
+  }
   if (!one) {
     const TensorInfo& source = head != nullptr ? *head : *embed;
     Result<Matrix> head_matrix = matrices_.matrix(source, TensorClass::kHead, 0, source.rows());
     if (!head_matrix) return fail(std::move(head_matrix.error()));
     weights.head_matrix = std::make_unique<Matrix>(std::move(*head_matrix));
   }
-  weights.embedding = Embedding(weights.embed_matrix.get());
   weights.head = Head(one ? weights.embed_matrix.get() : weights.head_matrix.get());
   // Rounded to the type the model computes in: that of its float weights, or the one that config.json names
   // where they are levels, or F16, to which GGUF's converters bring bfloat16 models.
@@ -156,7 +169,7 @@ Result<void> Builder::per_layer_embeddings(Weights& weights) {
   // A row of the table is as many "channels" as there are layers.
   TensorReport& told = matrices_.report(*table, TensorClass::kPle, scheme);
   told.elements = table->elements();
-  told.kept = keeps_levels(scheme, *stored) ||
+  told.kept = keeps_levels(scheme, *stored) || is_static(scheme, *stored) ||
               (scheme.granularity == Granularity::kChannel && stored->in_levels() &&
                stored->bits() == scheme.weight_bits && stored->group() == config_.ple_width);
   Result<WeightQuantizer> quantizer = WeightQuantizer();
@@ -206,6 +219,9 @@ Result<void> Builder::layer(size_t index, LayerWeights& w) {
     *tensor.to = std::move(*values);
   }
   w.layer_scalar = layer_scalar[0];
+  Result<KvScales> kv_scales = read_kv_scales(source_, index);
+  if (!kv_scales) return fail(std::move(kv_scales.error()));
+  w.kv_scales = *kv_scales;
 
   struct MatrixTensor {
     const char* name;
@@ -272,8 +288,13 @@ Result<bool> head_is_apart(const ModelConfig& config, const TensorSource& source
   return !*same;
 }
 
-void Embedding::row(size_t id, float* out) const {
+Result<void> Embedding::row(size_t id, float* out) const {
+  if (matrix_ == nullptr) {
+    StoredTensor::Scratch scratch;
+    return tensor_.floats(id, 1, scratch, out);
+  }
   kernels::dequantize_row(matrix_->view(), id, out);
+  return {};
 }
 
 Result<void> PleTable::row(size_t id, std::span<float> out) const {
