@@ -24,9 +24,10 @@ struct List {
     tensors.push_back(std::move(tensor));
   }
   Result<void> fold() {
-    return fold_quantized(tensors, [this](const StoredPart& part) -> Result<std::vector<std::byte>> {
-      return bytes.at(part.tensor);
-    });
+    return fold_quantized(
+        tensors,
+        [this](const StoredPart& part) -> Result<std::vector<std::byte>> { return bytes.at(part.tensor); },
+        nullptr);
   }
   const ListedTensor* find(const std::string& name) const {
     for (const ListedTensor& tensor : tensors) {
