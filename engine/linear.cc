@@ -52,6 +52,7 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, c
   acts.tokens = tokens_;
   acts.cols = cols_;
   acts.x = x_;
+  if (format.rounding.rounds()) return prepare_rounded(team, format, acts);
   if (format.kind == ActivationKind::kFloat) return acts;
 
   const bool per_token =
@@ -86,6 +87,19 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, c
   acts.q = levels;
   acts.scales = scales;
   acts.sums = sums;
+  return acts;
+}
+
+kernels::Activations LinearInput::prepare_rounded(const ThreadTeam& team, const InputFormat& format,
+                                                  kernels::Activations acts) {
+  float* rounded = scratch_.fake_.as<float>();
+  if (!(made_ == format)) {
+    team.parallel_for(tokens_, std::max<size_t>(1, 16'384 / cols_), [&](size_t begin, size_t end, size_t) {
+      format.rounding.apply({x_ + begin * cols_, (end - begin) * cols_}, rounded + begin * cols_);
+    });
+    made_ = format;
+  }
+  acts.x = rounded;
   return acts;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/buffer.h"
+#include "engine/fake_rounding.h"
 #include "kernels/activations.h"
 #include "kernels/matrix.h"
 
@@ -17,6 +18,7 @@ struct InputFormat {
   kernels::ActivationKind kind = kernels::ActivationKind::kFloat;
   size_t group = 0;  // columns per scale of the group kinds, else 0
   bool fake = false;
+  FakeRounding rounding = {};  // if it rounds: of the floats, and `kind` is kFloat
   bool operator==(const InputFormat&) const = default;
 };
 

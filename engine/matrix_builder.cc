@@ -30,12 +30,17 @@ bool larger_than_half_of_memory(const TensorSource& source) {
   return bytes > available_memory_bytes() / 2;
 }
 
-InputFormat input_format(const ClassScheme& scheme) {
+InputFormat input_format(const ClassScheme& scheme, size_t cols) {
   using kernels::ActivationKind;
   InputFormat input;
   if (scheme.activation == ActivationLevels::kNone) return input;
   const bool four = scheme.activation_bits == 4;
   input.fake = scheme.fake;
+  if (scheme.activation_zero_point) {
+    input.rounding.bits = scheme.activation_bits;
+    input.rounding.group = scheme.activation == ActivationLevels::kGroup ? scheme.activation_group : cols;
+    return input;
+  }
   if (scheme.activation == ActivationLevels::kGroup) {
     input.kind = four ? ActivationKind::kInt4Group : ActivationKind::kInt8Group;
     input.group = scheme.activation_group;
@@ -93,7 +98,7 @@ ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored) {
 }
 
 bool keeps_levels(const ClassScheme& scheme, const StoredTensor& stored) {
-  if (!stored.in_levels() || scheme.weight != WeightKind::kLevels) return false;
+  if (!stored.in_levels() || scheme.weight != WeightKind::kLevels || scheme.weight_zero_point) return false;
   // Fewer bits fit into more, but what a tensor of 4 bits means under int8 is int8's business to say.
   const bool bits = stored.bits() == scheme.weight_bits || (stored.bits() == 6 && scheme.weight_bits == 8);
   switch (scheme.granularity) {
@@ -140,19 +145,24 @@ Result<void> MatrixBuilder::over_rows(
   return {};
 }
 
-Result<float> MatrixBuilder::tensor_absmax(const StoredTensor& tensor) const {
+// The smallest and the largest value, 0 among them.
+Result<std::pair<float, float>> MatrixBuilder::tensor_range(const StoredTensor& tensor) const {
   const size_t all_rows = tensor.info().rows(), columns = tensor.info().columns();
-  std::vector<float> largest(all_rows, 0.0f);
+  std::vector<float> lowest(all_rows, 0.0f), highest(all_rows, 0.0f);
   Result<void> read = over_rows(all_rows, columns, [&](size_t row0, size_t rows) -> Result<void> {
     StoredTensor::Scratch scratch;
     std::vector<float> values(rows * columns);
     Result<void> ok = tensor.floats(row0, rows, scratch, values.data());
     if (!ok) return ok;
-    for (float value : values) largest[row0] = std::max(largest[row0], std::fabs(value));
+    for (float value : values) {
+      lowest[row0] = std::min(lowest[row0], value);
+      highest[row0] = std::max(highest[row0], value);
+    }
     return {};
   });
   if (!read) return fail(std::move(read.error()));
-  return *std::max_element(largest.begin(), largest.end());
+  return std::pair(*std::min_element(lowest.begin(), lowest.end()),
+                   *std::max_element(highest.begin(), highest.end()));
 }
 
 Result<OffGrid> MatrixBuilder::off_grid() {
@@ -170,15 +180,34 @@ Result<WeightQuantizer> MatrixBuilder::quantizer(const StoredTensor& tensor, con
   const std::string key = tensor.info().name + " " + to_string(scheme);
   const auto known = quantizers_.find(key);
   if (known != quantizers_.end()) return known->second;
+  std::pair<float, float> range;
+  if (scheme.granularity == Granularity::kTensor) {
+    Result<std::pair<float, float>> found = tensor_range(tensor);
+    if (!found) return fail(std::move(found.error()));
+    range = *found;
+  }
+  const int bits = scheme.weight_bits;
+  if (scheme.weight_zero_point) {
+    FakeRounding rounding;
+    rounding.bits = bits;
+    switch (scheme.granularity) {
+      case Granularity::kTensor:
+        rounding.grid = kernels::affine_grid(range.first, range.second, bits);
+        break;
+      case Granularity::kChannel:
+        rounding.group = cols;
+        break;
+      case Granularity::kGroup:
+        rounding.group = scheme.weight_group;
+    }
+    return quantizers_.emplace(key, WeightQuantizer::with_zero_point(rounding)).first->second;
+  }
   WeightQuantizer made;
   switch (scheme.granularity) {
-    case Granularity::kTensor: {
-      Result<float> absmax = tensor_absmax(tensor);
-      if (!absmax) return fail(std::move(absmax.error()));
-      made = WeightQuantizer::per_tensor(scheme.weight_bits,
-                                         kernels::symmetric_scale(*absmax, scheme.weight_bits));
+    case Granularity::kTensor:
+      made = WeightQuantizer::per_tensor(
+          bits, kernels::symmetric_scale(std::max(-range.first, range.second), bits));
       break;
-    }
     case Granularity::kChannel:
       made = WeightQuantizer::per_group(scheme.weight_bits, cols);
       break;
@@ -222,7 +251,7 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   view.format = target_format(scheme, stored.float_type());
   if (const MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
     if (scheme.fake || !keeps_levels(scheme, stored) || panels->format != view.format) return Matrix();
-    return Matrix(*panels, input_format(scheme), nullptr);
+    return Matrix(*panels, input_format(scheme, panels->cols), nullptr);
   }
   if (scheme.weight == WeightKind::kLevels || stored.in_levels() ||
       view.format != float_format(tensor.dtype) ||
@@ -233,7 +262,7 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   view.rows = rows;
   view.cols = tensor.columns();
   view.data = mapped.data() + row0 * tensor.row_bytes();
-  return Matrix(view, input_format(scheme), nullptr);
+  return Matrix(view, input_format(scheme, view.cols), nullptr);
 }
 
 Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tensor_class, size_t row0,
@@ -307,7 +336,7 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
     std::byte* data = memory->data() + i * stride;
     view.data = data;
     view.scales = beside ? reinterpret_cast<float*>(data + whole_lines(data_bytes)) : nullptr;
-    built[i] = Matrix(view, input_format(scheme), memory);
+    built[i] = Matrix(view, input_format(scheme, view.cols), memory);
   }
 
   Result<uint64_t> off_grid = pack(*stored, target, row0, built);
