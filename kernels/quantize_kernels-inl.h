@@ -78,6 +78,21 @@ class ScaleBatch {
   uint64_t off_grid_ = 0;
 };
 
+// Whether step times level, rounded to bfloat16, is each weight. Signs agree, so magnitudes decide.
+HWY_INLINE bool reproduces(const float* w, const QVector* levels, float step) {
+  const QInts ints;
+  auto same = hn::Eq(hn::Zero(ints), hn::Zero(ints));
+  for (size_t i = 0; i < kVectors; ++i) {
+    const QIntVector product = hn::BitCast(ints, hn::Mul(hn::Abs(levels[i]), hn::Set(QFloats(), step)));
+    const QIntVector odd = hn::And(hn::ShiftRight<16>(product), hn::Set(ints, 1));
+    const QIntVector rounded = hn::And(hn::Add(hn::Add(product, hn::Set(ints, 0x7fff)), odd),
+                                       hn::Set(ints, static_cast<int32_t>(0xffff0000u)));
+    const QIntVector here = magnitude_bits(hn::LoadU(QFloats(), w + i * kLanes));
+    same = hn::And(same, hn::Eq(rounded, here));
+  }
+  return hn::AllTrue(ints, same);
+}
+
 // One group of bfloat16 values onto its grid. False if the scalar definition must be asked: something is
 // unusual. Otherwise `step` is the step, or negative if the group is on no grid.
 HWY_INLINE bool recover_group(const float* w, int8_t* levels, float& step) {
@@ -135,7 +150,8 @@ HWY_INLINE bool recover_group(const float* w, int8_t* levels, float& step) {
       case StepPlace::kInside:
         break;
       case StepPlace::kAtTheEnd:
-        return false;
+        if (reproduces(w, found, chosen)) break;
+        [[fallthrough]];
       case StepPlace::kOutside:
         chosen = (lowest + highest) * 0.5f;
     }
