@@ -113,11 +113,9 @@ Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
   // Index, within the rows in flight, of the first whose logits (or hidden states) somebody waits for.
   const size_t first_wanted = request.on_hidden != nullptr ? 0 : request.logits_from;
 
-  embed(request);
-  if (config_->ple_width > 0) {
-    Result<void> read = per_layer_inputs(request);
-    if (!read) return read;
-  }
+  Result<void> read = embed(request);
+  if (read && config_->ple_width > 0) read = per_layer_inputs(request);
+  if (!read) return read;
   angles(rows);
   for (size_t layer = 0; layer < layers; ++layer) {
     attention(layer, rows, layer == last_owner ? first_wanted : 0, cache);
@@ -165,13 +163,15 @@ void Forward::norm(const float* x, const std::vector<float>& weight, size_t rows
   });
 }
 
-void Forward::embed(const ChunkRequest& request) {
+Result<void> Forward::embed(const ChunkRequest& request) {
   const size_t d = config_->hidden_size;
   float* x = x_.as<float>();
   for (size_t t = 0; t < request.tokens.size(); ++t) {
-    weights_->embedding.row(static_cast<size_t>(request.tokens[t]), x + t * d);
+    Result<void> read = weights_->embedding.row(static_cast<size_t>(request.tokens[t]), x + t * d);
+    if (!read) return read;
     kernels_->scale(x + t * d, weights_->embedding_scale, d);
   }
+  return {};
 }
 
 // p[t, i, :] = (rmsnorm(raw[t, i, :] * d^-0.5) + table[id_t][i, :] * sqrt(width)) * 2^-0.5

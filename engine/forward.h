@@ -49,7 +49,7 @@ class Forward {
  private:
   struct Rows;  // the positions still in flight
 
-  void embed(const ChunkRequest& request);
+  Result<void> embed(const ChunkRequest& request);
   Result<void> per_layer_inputs(const ChunkRequest& request);
   void angles(const Rows& rows);
   void attention(size_t layer, Rows& rows, size_t first_wanted, KvCache& cache);

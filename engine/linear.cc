@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/static_linear.h"
 #include "kernels/pack.h"
+#include "kernels/static_scales.h"
 
 namespace gemma {
 namespace {
@@ -54,6 +56,7 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, c
   acts.x = x_;
   if (format.rounding.rounds()) return prepare_rounded(team, format, acts);
   if (format.kind == ActivationKind::kFloat) return acts;
+  if (format.kind == ActivationKind::kInt8Static) return prepare_static(kernels, team, format, acts);
 
   const bool per_token =
       format.kind == ActivationKind::kInt8Token || format.kind == ActivationKind::kInt4Token;
@@ -103,6 +106,31 @@ kernels::Activations LinearInput::prepare_rounded(const ThreadTeam& team, const 
   return acts;
 }
 
+// Levels of a scale known beforehand, in the scratch that the levels of others have.
+kernels::Activations LinearInput::prepare_static(const kernels::KernelTable& kernels, const ThreadTeam& team,
+                                                 const InputFormat& format, kernels::Activations acts) {
+  uint8_t* stored = scratch_.levels_.as<uint8_t>();
+  float* fake = scratch_.fake_.as<float>();
+  if (!(made_ == format)) {
+    team.parallel_for(tokens_, std::max<size_t>(1, 16'384 / cols_), [&](size_t begin, size_t end, size_t) {
+      kernels.quantize_static(x_ + begin * cols_, (end - begin) * cols_, format.scale,
+                              stored + begin * cols_);
+      if (!format.fake) return;
+      for (size_t i = begin * cols_; i < end * cols_; ++i) {
+        fake[i] = static_cast<float>(int{stored[i]} - kernels::kStaticZero);
+      }
+    });
+    made_ = format;
+  }
+  if (format.fake) {
+    acts.x = fake;
+    return acts;
+  }
+  acts.kind = format.kind;
+  acts.u = stored;
+  return acts;
+}
+
 void linear(const kernels::KernelTable& kernels, const ThreadTeam& team, const Matrix& w, LinearInput& input,
             float* out, size_t out_stride) {
   using kernels::WeightFormat;
@@ -111,6 +139,10 @@ void linear(const kernels::KernelTable& kernels, const ThreadTeam& team, const M
   const kernels::Activations acts = input.prepare(kernels, team, w.input());
   LinearScratch& scratch = input.scratch();
   const auto rows = [&](size_t begin, size_t end, size_t thread) {
+    float* unpacked = scratch.rows_.as<float>() + thread * kernels::kPanelRows * scratch.max_cols_;
+    if (view.statics.factors != nullptr) {
+      return static_linear(kernels, w, acts, begin, end, unpacked, out, out_stride);
+    }
     switch (view.format) {
       case WeightFormat::kF32:
       case WeightFormat::kBf16:
@@ -129,7 +161,6 @@ void linear(const kernels::KernelTable& kernels, const ThreadTeam& team, const M
         break;
     }
     // Packed levels in float arithmetic: a panel of rows at a time is unpacked, then multiplied as float32.
-    float* unpacked = scratch.rows_.as<float>() + thread * kernels::kPanelRows * scratch.max_cols_;
     for (size_t row0 = begin; row0 < end; row0 += kernels::kPanelRows) {
       const size_t row1 = std::min(end, row0 + kernels::kPanelRows);
       for (size_t row = row0; row < row1; ++row) {

@@ -49,6 +49,8 @@ class LinearInput {
  private:
   kernels::Activations prepare_rounded(const ThreadTeam& team, const InputFormat& format,
                                        kernels::Activations acts);
+  kernels::Activations prepare_static(const kernels::KernelTable& kernels, const ThreadTeam& team,
+                                      const InputFormat& format, kernels::Activations acts);
 
   LinearScratch& scratch_;
   const float* x_;

@@ -13,12 +13,14 @@
 
 namespace gemma {
 
-// What a matrix wants its input rows to be. fake: quantized and turned back into floats.
+// What a matrix wants its input rows to be. fake: quantized and turned back into floats; under a static scale
+// the levels themselves as floats, because the matrix's factors hold that scale.
 struct InputFormat {
   kernels::ActivationKind kind = kernels::ActivationKind::kFloat;
   size_t group = 0;  // columns per scale of the group kinds, else 0
   bool fake = false;
   FakeRounding rounding = {};  // if it rounds: of the floats, and `kind` is kFloat
+  float scale = 0;  // of kInt8Static
   bool operator==(const InputFormat&) const = default;
 };
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "engine/static_matrix.h"
 #include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
@@ -77,7 +78,7 @@ WeightFormat target_format(const ClassScheme& scheme, Dtype stored) {
 }
 
 ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored) {
-  if (scheme.weight != WeightKind::kAsStored || scheme.activation != ActivationLevels::kNone) return scheme;
+  if (scheme.weight != WeightKind::kAsStored || is_static(scheme, stored)) return scheme;
   ClassScheme found;
   if (!stored.in_levels()) {
     found.weight = stored.info().dtype == Dtype::kBf16 ? WeightKind::kBf16 : WeightKind::kF32;
@@ -293,6 +294,18 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   told.kept = target.keeps;
 
   std::vector<Matrix> built(count);
+  if (is_static(scheme, *stored)) {
+    told.kept = true;
+    for (size_t i = 0; i < count; ++i) {
+      Result<Matrix> matrix = static_matrix(source_, *stored, scheme, row0 + i * rows, rows, *this);
+      if (!matrix) return fail(std::move(matrix.error()));
+      built[i] = std::move(*matrix);
+      told.owned_bytes += static_matrix_bytes(stored->bits(), rows, tensor.columns());
+      done_ += uint64_t{rows} * tensor.columns();
+      tell(true);
+    }
+    return built;
+  }
   for (size_t i = 0; i < count; ++i) {
     Result<Matrix> mapped = mapped_matrix(*stored, scheme, row0 + i * rows, rows);
     if (!mapped) return fail(std::move(mapped.error()));

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "engine/activation_scales.h"
 #include "engine/grid_survey.h"
 #include "engine/synthetic.h"
+#include "engine/synthetic_mobile.h"
 #include "engine/synthetic_tokenizer.h"
 #include "loader/checkpoint.h"
 #include "loader/hub.h"
@@ -28,6 +31,16 @@ std::string trained_scheme(const GridSurvey& survey, bool tied) {
     word += fmt::format(",{}={}", to_string(off), eight ? "int8" : "bf16");
   }
   return word;
+}
+
+// The columns of every matrix of the model, by name.
+LogicalColumns columns_of(const ModelConfig& config) {
+  std::map<std::string, size_t, std::less<>> columns;
+  for (const PlannedTensor& planned : plan_tensors(config)) columns[planned.name] = planned.shape.back();
+  return [columns = std::move(columns)](std::string_view name) -> size_t {
+    const auto found = columns.find(name);
+    return found == columns.end() ? 0 : found->second;
+  };
 }
 
 }  // namespace
@@ -58,7 +71,14 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
     if (!config) return fail(std::move(config.error()));
     model->config_ = std::move(*config);
     model->generation_config_ = synthetic_generation_config(spec->size);
-    model->source_ = std::make_unique<SyntheticSource>(model->config_, spec->seed);
+    // Made up as they are asked for: static scales come with a checkpoint that stores the mobile format.
+    const Result<Scheme> asked = parse_scheme(options.scheme);
+    if (asked && asked->needs_static_scales()) {
+      model->config_ = mobile_config(std::move(model->config_));
+      model->source_ = std::make_unique<SyntheticMobileSource>(model->config_, spec->seed);
+    } else {
+      model->source_ = std::make_unique<SyntheticSource>(model->config_, spec->seed);
+    }
     if (options.tokenizer) {
       Result<Tokenizer> tokenizer = synthetic_tokenizer(model->config_.vocab_size);
       if (!tokenizer) return fail(std::move(tokenizer.error()));
@@ -74,7 +94,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
     Result<GenerationConfig> generation = read_generation_config(*folder + "/generation_config.json");
     if (!generation) return fail(std::move(generation.error()));
     model->generation_config_ = std::move(*generation);
-    Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(*folder);
+    Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(*folder, columns_of(model->config_));
     if (!checkpoint) return fail(std::move(checkpoint.error()));
     model->source_ = std::move(*checkpoint);
     std::string tokenizer_path = *folder + "/" + kCompiledTokenizerFile;
@@ -115,6 +135,10 @@ Result<std::string> Model::fitting_scheme(std::string& reason) const {
     reason = "the folder was packed for it";
     return std::string(source_->declared_scheme());
   }
+  if (carries_static_scales(*source_)) {
+    reason = "the checkpoint carries static activation scales";
+    return std::string("mobile");
+  }
   const std::span<const TensorInfo> tensors = source_->tensors();
   if (std::any_of(tensors.begin(), tensors.end(),
                   [](const TensorInfo& tensor) { return tensor.encoding != Encoding::kPlain; })) {
@@ -148,10 +172,25 @@ Result<void> Model::choose_scheme(const std::string& asked) {
   Result<Scheme> scheme = parse_scheme(word);
   if (!scheme) return fail(std::move(scheme.error()));
   scheme_ = std::move(*scheme);
-  if (scheme_.needs_static_scales()) {
+  const bool carries = carries_static_scales(*source_);
+  if (carries && !scheme_.needs_static_scales()) {
+    scheme_reason_ =
+        "warning: the checkpoint was trained with the static activation scales that only mobile and "
+        "fake:mobile apply; answers will be worse";
+  }
+  if (scheme_.needs_static_scales() && !carries) {
     return fail(ErrorCode::kUsage, "scheme " + word,
                 "needs static activation scales, and this checkpoint carries none",
                 "take a scheme with dynamic activations, such as int8 or int4");
+  }
+  const bool other_levels =
+      std::any_of(scheme_.classes.begin(), scheme_.classes.end(), [](const ClassScheme& c) {
+        return c.activation == ActivationLevels::kStatic && c.weight != WeightKind::kAsStored;
+      });
+  if (other_levels) {
+    return fail(ErrorCode::kUsage, "scheme " + word,
+                "static activation scales belong to the levels that the checkpoint stores",
+                "take mobile or fake:mobile, or a scheme with dynamic activations, such as int8 or int4");
   }
   return {};
 }

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "engine/panel_file.h"
+#include "engine/static_matrix.h"
 #include "engine/stored_tensor.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
@@ -166,6 +167,11 @@ Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_
       return fail(ErrorCode::kUsage, "scheme " + to_string(scheme_),
                   "a fake scheme computes in floats and has no packed form",
                   "take the scheme without fake:, or write its values with --to bf16");
+    }
+    if (is_static(planned.scheme, *stored)) {
+      return fail(ErrorCode::kUsage, "scheme " + to_string(scheme_),
+                  "the checkpoint itself is the packed form: its levels and scales are used as they are",
+                  "open it as it is, or write its values with --to bf16");
     }
     if (tensor_class == TensorClass::kPle) {
       if (Result<void> table = plan_table(planned, *stored); !table) return table;

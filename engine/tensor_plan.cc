@@ -35,15 +35,16 @@ std::string shape_text(const std::vector<size_t>& shape) {
 
 // What the quantized matrix of the same name brings along: its scales and those of its activations.
 bool goes_with_a_matrix(const TensorSource& source, std::string_view name) {
-  for (const std::string_view suffix : {"_scale", ".input_activation_scale", ".output_activation_scale"}) {
+  if (name.ends_with(".k_cache_scale") || name.ends_with(".v_cache_scale")) return true;
+  for (const std::string_view suffix : {".input_activation_scale", ".output_activation_scale", "_scale"}) {
     if (!name.ends_with(suffix)) continue;
-    std::string matrix(name.substr(0, name.size() - suffix.size()));
-    if (suffix != "_scale") matrix += ".weight";
-    const TensorInfo* found = source.find(matrix);
-    return found != nullptr && found->encoding != Encoding::kPlain;
+    const std::string matrix(name.substr(0, name.size() - suffix.size()));
+    for (const std::string& spelled : {matrix, matrix + ".weight"}) {
+      const TensorInfo* found = source.find(spelled);
+      if (found != nullptr && found->encoding != Encoding::kPlain) return true;
+    }
   }
-  // Scales of a quantized KV cache, read by nobody here.
-  return name.ends_with(".k_cache_scale") || name.ends_with(".v_cache_scale");
+  return false;
 }
 
 }  // namespace

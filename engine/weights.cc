@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/static_matrix.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
 
@@ -121,7 +122,12 @@ Result<void> Builder::check_room() const {
     const WeightFormat format = target_format(scheme, stored->float_type());
     if (tensor->encoding == Encoding::kPanels && keeps_levels(scheme, *stored) && !scheme.fake)
       continue;  // mapped
-    if (scheme.weight != WeightKind::kLevels) {
+    if (is_static(scheme, *stored)) {
+      const bool in_file = planned.tensor_class == TensorClass::kEmbed;
+      bytes += in_file ? 0
+                       : kernels::packed_bytes(channel_format(stored->bits()), stored->bits(), tensor->rows(),
+                                               tensor->columns());
+    } else if (scheme.weight != WeightKind::kLevels) {
       const bool stays = format == float_format(stored->float_type()) && !stored->in_levels() &&
                          !source_.mapped(*tensor).empty();
       bytes += stays ? 0 : tensor->elements() * float_bytes(format);
@@ -140,18 +146,30 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
   Result<bool> apart = head_is_apart(config_, source_, team_);
   if (!apart) return fail(std::move(apart.error()));
   if (!*apart) head = nullptr;
-  const bool one = head == nullptr && scheme_.of(TensorClass::kEmbed) == scheme_.of(TensorClass::kHead);
-  Result<Matrix> embed_matrix =
-      matrices_.matrix(*embed, one ? TensorClass::kHead : TensorClass::kEmbed, 0, embed->rows());
-  if (!embed_matrix) return fail(std::move(embed_matrix.error()));
-  weights.embed_matrix = std::make_unique<Matrix>(std::move(*embed_matrix));
+  Result<StoredTensor> stored = StoredTensor::open(source_, *embed);
+  if (!stored) return fail(std::move(stored.error()));
+  const ClassScheme embed_scheme = scheme_.of(TensorClass::kEmbed);
+  // A row of levels is a few hundred bytes: it is read where it is wanted, and the table takes no memory.
+  const bool in_file = is_static(embed_scheme, *stored);
+  const bool one = !in_file && head == nullptr && embed_scheme == scheme_.of(TensorClass::kHead);
+  if (in_file) {
+    TensorReport& told = matrices_.report(*embed, TensorClass::kEmbed, embed_scheme);
+    told.elements = embed->elements();
+    told.kept = true;
+    weights.embedding = Embedding(std::move(*stored));
+  } else {
+    Result<Matrix> embed_matrix =
+        matrices_.matrix(*embed, one ? TensorClass::kHead : TensorClass::kEmbed, 0, embed->rows());
+    if (!embed_matrix) return fail(std::move(embed_matrix.error()));
+    weights.embed_matrix = std::make_unique<Matrix>(std::move(*embed_matrix));
+    weights.embedding = Embedding(weights.embed_matrix.get());
+  }
   if (!one) {
     const TensorInfo& source = head != nullptr ? *head : *embed;
     Result<Matrix> head_matrix = matrices_.matrix(source, TensorClass::kHead, 0, source.rows());
     if (!head_matrix) return fail(std::move(head_matrix.error()));
     weights.head_matrix = std::make_unique<Matrix>(std::move(*head_matrix));
   }
-  weights.embedding = Embedding(weights.embed_matrix.get());
   weights.head = Head(one ? weights.embed_matrix.get() : weights.head_matrix.get());
   const auto rounded_root = [&](size_t width) {
     const float root = static_cast<float>(std::sqrt(static_cast<double>(width)));
@@ -177,7 +195,7 @@ Result<void> Builder::per_layer_embeddings(Weights& weights) {
   // A row of the table is as many "channels" as there are layers.
   TensorReport& told = matrices_.report(*table, TensorClass::kPle, scheme);
   told.elements = table->elements();
-  told.kept = keeps_levels(scheme, *stored) ||
+  told.kept = keeps_levels(scheme, *stored) || is_static(scheme, *stored) ||
               (scheme.granularity == Granularity::kChannel && stored->in_levels() &&
                stored->bits() == scheme.weight_bits && stored->group() == config_.ple_width);
   Result<WeightQuantizer> quantizer = WeightQuantizer();
@@ -227,6 +245,9 @@ Result<void> Builder::layer(size_t index, LayerWeights& w) {
     *tensor.to = std::move(*values);
   }
   w.layer_scalar = layer_scalar[0];
+  Result<KvScales> kv_scales = read_kv_scales(source_, index);
+  if (!kv_scales) return fail(std::move(kv_scales.error()));
+  w.kv_scales = *kv_scales;
 
   struct MatrixTensor {
     const char* name;
@@ -293,8 +314,13 @@ Result<bool> head_is_apart(const ModelConfig& config, const TensorSource& source
   return !*same;
 }
 
-void Embedding::row(size_t id, float* out) const {
+Result<void> Embedding::row(size_t id, float* out) const {
+  if (matrix_ == nullptr) {
+    StoredTensor::Scratch scratch;
+    return tensor_.floats(id, 1, scratch, out);
+  }
   kernels::dequantize_row(matrix_->view(), id, out);
+  return {};
 }
 
 Result<void> PleTable::row(size_t id, std::span<float> out) const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/activation_scales.h"
 #include "engine/matrix.h"
 #include "engine/matrix_builder.h"
 #include "engine/scheme.h"
@@ -28,6 +29,7 @@ struct LayerWeights {
   std::vector<float> post_ple_norm;  // per-layer embeddings
   std::vector<float> post_feedforward_norm_1, pre_feedforward_norm_2, post_feedforward_norm_2;  // experts
   float layer_scalar = 1;
+  KvScales kv_scales;  // of the mobile format; reported, not applied
 
   Matrix q, k, v, o;  // k and v empty where the layer reads another's cache, v where K = V
   Matrix gate, up, down;
@@ -40,15 +42,19 @@ struct LayerWeights {
   std::vector<Matrix> expert_down;      // each (hidden, expert_width)
 };
 
-// Rows of the input embedding. With a tied head and one scheme for both they are the head's own rows.
+// Rows of the input embedding: of a matrix in memory (with a tied head and one scheme for both, the head's
+// own rows), or of the file, whose levels stay there and are read with pread (mobile).
 class Embedding {
  public:
   Embedding() = default;
   explicit Embedding(const Matrix* matrix) : matrix_(matrix) {}
-  void row(size_t id, float* out) const;
+  explicit Embedding(StoredTensor tensor) : tensor_(std::move(tensor)) {}
+  // Float32 (hidden). kIo if the file cannot be read.
+  Result<void> row(size_t id, float* out) const;
 
  private:
   const Matrix* matrix_ = nullptr;
+  StoredTensor tensor_;  // if there is no matrix
 };
 
 // The per-layer embedding table: stays in its file (E2B: 2.35 G elements). A row is read with pread, then
@@ -82,7 +88,7 @@ class Head {
 struct Weights {
   std::vector<LayerWeights> layers;
   std::vector<float> final_norm;                      // (hidden)
-  std::unique_ptr<Matrix> embed_matrix, head_matrix;  // head_matrix null: the embedding's is used
+  std::unique_ptr<Matrix> embed_matrix, head_matrix;  // one null: the other serves both, or the file does
   Embedding embedding;
   Head head;
   float embedding_scale = 1;  // sqrt(hidden) rounded to the checkpoint's dtype

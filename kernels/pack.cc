@@ -168,6 +168,24 @@ void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size
   }
 }
 
+void panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, float* out) {
+  const size_t columns_of_line = w.format == WeightFormat::kInt8Channel   ? 4
+                                 : w.format == WeightFormat::kInt2Channel ? 16
+                                                                          : 8;
+  const int bits = w.format == WeightFormat::kInt8Channel   ? 8
+                   : w.format == WeightFormat::kInt2Channel ? 2
+                                                            : 4;
+  const std::byte* line = w.data + row / kPanelRows * panel_bytes(w.format, w.cols) + row % kPanelRows * 4 +
+                          col0 / columns_of_line * kLine;
+  for (size_t c = 0; c < n; c += columns_of_line, line += kLine) {
+    for (size_t i = 0; i < std::min(columns_of_line, n - c); ++i) {
+      const int byte = static_cast<int>(line[i % 4]);
+      const int field = byte >> (bits * static_cast<int>(i / 4)) & ((1 << bits) - 1);
+      out[c + i] = static_cast<float>(bits == 8 ? static_cast<int8_t>(byte) : field - (1 << (bits - 1)));
+    }
+  }
+}
+
 int panel_level(const MatrixView& w, size_t row, size_t col) {
   const Place place = place_of(w.format, w.cols, row, col);
   const int byte = static_cast<int>(w.data[place.byte]) >> place.shift;
@@ -253,6 +271,11 @@ void dequantize_row(const MatrixView& w, size_t row, float* out) {
         out[i] = scale * static_cast<float>(level);
       }
     }
+    return;
+  }
+  if (w.format != WeightFormat::kInt4Group32) {
+    panel_levels(w, row, 0, w.cols, out);
+    for (size_t c = 0; c < w.cols; ++c) out[c] = w.scales[row] * out[c];
     return;
   }
   for (size_t c = 0; c < w.cols; c += kGroup) {

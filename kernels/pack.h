@@ -39,5 +39,7 @@ void unpack_levels(const MatrixView& w, size_t row, int8_t* out);
 float weight_scale(const MatrixView& w, size_t row, size_t col);
 // One level of a panel format, read where the picture above puts it.
 int panel_level(const MatrixView& w, size_t row, size_t col);
+// Levels [col0, col0 + n) of a row of a channel panel as floats; col0 is a multiple of 32.
+void panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, float* out);
 
 }  // namespace gemma::kernels

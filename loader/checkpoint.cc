@@ -57,7 +57,7 @@ Result<void> check_index(const ShardIndex& index, std::span<const SafetensorsFil
   NameList surplus, misplaced;
   size_t found = 0;
   for (size_t i = 0; i < files.size(); ++i) {
-    for (const StoredTensor& tensor : files[i].tensors()) {
+    for (const SafetensorsTensor& tensor : files[i].tensors()) {
       auto entry = index.file_of.find(tensor.name);
       if (entry == index.file_of.end()) {
         surplus.add(tensor.name);
@@ -72,7 +72,7 @@ Result<void> check_index(const ShardIndex& index, std::span<const SafetensorsFil
 
   std::set<std::string_view> stored;
   for (const SafetensorsFile& file : files) {
-    for (const StoredTensor& tensor : file.tensors()) stored.insert(tensor.name);
+    for (const SafetensorsTensor& tensor : file.tensors()) stored.insert(tensor.name);
   }
   NameList missing;
   for (const auto& [name, file] : index.file_of) {
@@ -113,18 +113,18 @@ struct Checkpoint::Impl {
   uint64_t other_bytes = 0;
 
   // `files` must not change any more: parts point into it.
-  Result<void> list_tensors(const std::string& where);
+  Result<void> list_tensors(const std::string& where, const LogicalColumns& columns);
   const std::vector<StoredPart>* parts_of(const Checkpoint& checkpoint, const TensorInfo& tensor) const;
 };
 
-Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
+Result<void> Checkpoint::Impl::list_tensors(const std::string& where, const LogicalColumns& columns) {
   std::vector<ListedTensor> listed;
   for (size_t i = 0; i < files.size(); ++i) {
     const Metadata& metadata = files[i].metadata();
     if (Result<void> known = check_packed_layout(metadata, files[i].path()); !known) return known;
     const auto packed_for = metadata.find(kPackedSchemeKey);
     if (packed_for != metadata.end()) declared_scheme = packed_for->second;
-    for (const StoredTensor& stored : files[i].tensors()) {
+    for (const SafetensorsTensor& stored : files[i].tensors()) {
       std::string name = canonical_name(stored.name);
       if (name.empty()) {
         ++other_tensors;
@@ -153,7 +153,7 @@ Result<void> Checkpoint::Impl::list_tensors(const std::string& where) {
     if (!read) return fail(std::move(read.error()));
     return bytes;
   };
-  if (Result<void> folded = fold_quantized(listed, read_stored); !folded) return folded;
+  if (Result<void> folded = fold_quantized(listed, read_stored, columns); !folded) return folded;
   std::sort(listed.begin(), listed.end(),
             [](const ListedTensor& a, const ListedTensor& b) { return a.info.name < b.info.name; });
   for (size_t i = 1; i < listed.size(); ++i) {
@@ -184,7 +184,8 @@ const std::vector<StoredPart>* Checkpoint::Impl::parts_of(const Checkpoint& chec
 Checkpoint::Checkpoint(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Checkpoint::~Checkpoint() = default;
 
-Result<std::unique_ptr<Checkpoint>> Checkpoint::open(const std::string& folder) {
+Result<std::unique_ptr<Checkpoint>> Checkpoint::open(const std::string& folder,
+                                                     const LogicalColumns& columns) {
   namespace fs = std::filesystem;
   constexpr char kSingle[] = "model.safetensors";
   constexpr char kIndex[] = "model.safetensors.index.json";
@@ -229,7 +230,7 @@ Result<std::unique_ptr<Checkpoint>> Checkpoint::open(const std::string& folder) 
       const std::string where = (fs::path(folder) / kIndex).string();
       if (auto check = check_index(*index, impl->files, where); !check) return fail(check.error());
     }
-    if (auto listed = impl->list_tensors(folder); !listed) return fail(listed.error());
+    if (auto listed = impl->list_tensors(folder, columns); !listed) return fail(listed.error());
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::kResource, folder, "not enough memory for the list of its tensors");
   }

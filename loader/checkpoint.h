@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "loader/logical_columns.h"
 #include "loader/tensor_source.h"
 
 namespace gemma {
@@ -19,7 +20,9 @@ class Checkpoint final : public TensorSource {
  public:
   // `folder` holds model.safetensors, or shards and their index. All thirteen checks of the format are made
   // before anything is returned (loader/safetensors.h).
-  static Result<std::unique_ptr<Checkpoint>> open(const std::string& folder);
+  // `columns` tells the model's matrices apart from their packed bytes; without it uint8 matrices stay bytes.
+  static Result<std::unique_ptr<Checkpoint>> open(const std::string& folder,
+                                                  const LogicalColumns& columns = nullptr);
   ~Checkpoint() override;
 
   std::span<const TensorInfo> tensors() const override;

@@ -31,10 +31,11 @@ std::optional<std::string> stem(std::string_view name, std::string_view suffix) 
 
 class Folder {
  public:
-  Folder(std::vector<ListedTensor>& tensors, const ReadStored& read) : tensors_(tensors), read_(read) {}
+  Folder(std::vector<ListedTensor>& tensors, const ReadStored& read, const LogicalColumns& columns)
+      : tensors_(tensors), read_(read), columns_(columns) {}
 
   Result<void> fold() {
-    for (ListedTensor& tensor : tensors_) rename_embedding(tensor.info);
+    for (ListedTensor& tensor : tensors_) rename(tensor.info);
     for (size_t i = 0; i < tensors_.size(); ++i) by_name_[tensors_[i].info.name] = i;
     for (size_t i = 0; i < tensors_.size(); ++i) {
       Result<void> folded = fold_one(i);
@@ -45,9 +46,17 @@ class Folder {
   }
 
  private:
-  static void rename_embedding(TensorInfo& tensor) {
-    if (const auto x = stem(tensor.name, ".embedding_quantized")) tensor.name = *x + ".weight";
-    if (const auto x = stem(tensor.name, ".embedding_scale")) tensor.name = *x + ".weight_scale";
+  // The one name of what formats spell in their own ways.
+  static void rename(TensorInfo& tensor) {
+    static constexpr std::pair<std::string_view, std::string_view> kSpellings[] = {
+        {".embedding_quantized", ".weight"},
+        {".embedding_scale", ".weight_scale"},
+        {".input_scale", ".input_activation_scale"},
+        {".output_scale", ".output_activation_scale"},
+    };
+    for (const auto& [spelled, name] : kSpellings) {
+      if (const auto x = stem(tensor.name, spelled)) tensor.name = *x + std::string(name);
+    }
   }
 
   ListedTensor* find(const std::string& name) {
@@ -65,8 +74,37 @@ class Folder {
       }
     }
     if (const auto x = stem(tensor.name, ".weight_packed")) return fold_packed(index, *x);
+    if (tensor.dtype == Dtype::kU8) return fold_bytes(tensor);
     const bool levels = tensor.dtype == Dtype::kI8 && tensor.shape.size() >= 2;
     if (levels && by_name_.contains(tensor.name + "_scale")) tensor.encoding = Encoding::kGemma8;
+    return {};
+  }
+
+  // X.weight (rows, bytes) uint8: two or four columns a byte, by what makes the model's columns.
+  Result<void> fold_bytes(TensorInfo& tensor) {
+    const size_t columns = columns_ ? columns_(tensor.name) : 0;
+    if (columns == 0 || tensor.shape.size() != 2) return {};
+    if (!by_name_.contains(tensor.name + "_scale")) {
+      return fail(ErrorCode::kMismatch, place(tensor),
+                  "its scales are missing: expected " + tensor.name + "_scale", kAnotherExport);
+    }
+    const size_t bytes = tensor.shape[1];
+    const size_t of_two = encoded_row_bytes(Encoding::kGemma2, tensor.dtype, columns);
+    const size_t of_four = encoded_row_bytes(Encoding::kGemma4, tensor.dtype, columns);
+    if (bytes != of_two && bytes != of_four) {
+      return fail(
+          ErrorCode::kMismatch, place(tensor),
+          fmt::format("expected rows of {} bytes (2 bits a weight) or {} bytes (4 bits) for {} columns, "
+                      "found {} bytes",
+                      of_two, of_four, columns, bytes),
+          "config.json and the safetensors files must come from the same export");
+    }
+    if (of_two == of_four) {
+      return fail(ErrorCode::kUnsupported, place(tensor),
+                  fmt::format("{} columns are too few to tell 2 bits a weight from 4", columns));
+    }
+    tensor.encoding = bytes == of_two ? Encoding::kGemma2 : Encoding::kGemma4;
+    tensor.shape[1] = columns;
     return {};
   }
 
@@ -104,11 +142,13 @@ class Folder {
       packed.encoding = Encoding::kPacked4;
     } else if (holds(4)) {
       packed.encoding = Encoding::kPacked8;
+    } else if (holds(16)) {
+      packed.encoding = Encoding::kPacked2;
     } else {
       return fail(
           ErrorCode::kMismatch, place(packed),
-          fmt::format("expected int32 words of 4 or 8 bits a weight for [{}, {}], found {} [{}]", extents[0],
-                      extents[1], dtype_name(packed.dtype), fmt::join(packed.shape, ", ")),
+          fmt::format("expected int32 words of 2, 4 or 8 bits a weight for [{}, {}], found {} [{}]",
+                      extents[0], extents[1], dtype_name(packed.dtype), fmt::join(packed.shape, ", ")),
           kAnotherExport);
     }
     packed.shape = {static_cast<size_t>(extents[0]), static_cast<size_t>(extents[1])};
@@ -200,14 +240,16 @@ class Folder {
 
   std::vector<ListedTensor>& tensors_;
   const ReadStored& read_;
+  const LogicalColumns& columns_;
   std::map<std::string, size_t> by_name_;
   std::set<std::string> dropped_;
 };
 
 }  // namespace
 
-Result<void> fold_quantized(std::vector<ListedTensor>& tensors, const ReadStored& read) {
-  return Folder(tensors, read).fold();
+Result<void> fold_quantized(std::vector<ListedTensor>& tensors, const ReadStored& read,
+                            const LogicalColumns& columns) {
+  return Folder(tensors, read, columns).fold();
 }
 
 }  // namespace gemma

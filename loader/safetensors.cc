@@ -206,7 +206,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   };
   enum Field : unsigned { kDtypeField = 1, kShapeField = 2, kOffsetsField = 4, kAllFields = 7 };
 
-  StoredTensor& current() { return header_.tensors.back(); }
+  SafetensorsTensor& current() { return header_.tensors.back(); }
 
   bool refuse(std::string problem) {
     problem_ = std::move(problem);
@@ -285,7 +285,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
 
 // The bytes that dtype and shape ask for. The product leaves zeros out, so that [0, 2^63] cannot hide an
 // overflow that a reader of single rows would run into.
-Result<uint64_t> needed_bytes(const StoredTensor& tensor, const std::string& file) {
+Result<uint64_t> needed_bytes(const SafetensorsTensor& tensor, const std::string& file) {
   const DtypeRow& dtype = *find_dtype(tensor.dtype_text);
   constexpr uint64_t kLimit = uint64_t{1} << 63;
   uint64_t bits = dtype.bits;
@@ -310,7 +310,7 @@ Result<uint64_t> needed_bytes(const StoredTensor& tensor, const std::string& fil
   return bits / 8;
 }
 
-Result<void> check_extent(const StoredTensor& tensor, const std::string& file) {
+Result<void> check_extent(const SafetensorsTensor& tensor, const std::string& file) {
   Result<uint64_t> needed = needed_bytes(tensor, file);
   if (!needed) return fail(needed.error());
   if (tensor.begin > tensor.end) {
@@ -327,11 +327,11 @@ Result<void> check_extent(const StoredTensor& tensor, const std::string& file) {
 }
 
 // Rule 6 and 10 on tensors sorted by offset: they tile the data.
-Result<void> check_tiling(std::span<const StoredTensor> tensors, uint64_t data_bytes,
+Result<void> check_tiling(std::span<const SafetensorsTensor> tensors, uint64_t data_bytes,
                           const std::string& file) {
   uint64_t position = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    const StoredTensor& tensor = tensors[i];
+    const SafetensorsTensor& tensor = tensors[i];
     if (tensor.begin > position) {
       return fail(ErrorCode::kInvalidFile, at(file, tensor.name),
                   fmt::format("data begins at {}, expected {}: a gap of {} bytes", tensor.begin, position,
@@ -359,10 +359,10 @@ Result<void> check_tiling(std::span<const StoredTensor> tensors, uint64_t data_b
 }
 
 // Sorted rather than hashed: names that collide on purpose must not make this quadratic.
-Result<void> check_names(std::span<const StoredTensor> tensors, const std::string& file) {
+Result<void> check_names(std::span<const SafetensorsTensor> tensors, const std::string& file) {
   std::vector<std::string_view> names;
   names.reserve(tensors.size());
-  for (const StoredTensor& tensor : tensors) names.push_back(tensor.name);
+  for (const SafetensorsTensor& tensor : tensors) names.push_back(tensor.name);
   std::sort(names.begin(), names.end());
   auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice == names.end()) return {};
@@ -406,12 +406,13 @@ Result<SafetensorsHeader> parse_safetensors_header(std::string_view header, uint
                   reader.problem(), kNotSafetensors);
     }
     if (auto names = check_names(parsed.tensors, file); !names) return fail(names.error());
-    for (const StoredTensor& tensor : parsed.tensors) {
+    for (const SafetensorsTensor& tensor : parsed.tensors) {
       if (auto extent = check_extent(tensor, file); !extent) return fail(extent.error());
     }
-    std::sort(parsed.tensors.begin(), parsed.tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
-      return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
-    });
+    std::sort(parsed.tensors.begin(), parsed.tensors.end(),
+              [](const SafetensorsTensor& a, const SafetensorsTensor& b) {
+                return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+              });
     if (auto tiling = check_tiling(parsed.tensors, data_bytes, file); !tiling) return fail(tiling.error());
     return parsed;
   } catch (const std::bad_alloc&) {
@@ -461,16 +462,16 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   return SafetensorsFile(std::move(*map), std::move(*header), 8 + n);
 }
 
-Result<void> SafetensorsFile::read(const StoredTensor& tensor, uint64_t offset,
+Result<void> SafetensorsFile::read(const SafetensorsTensor& tensor, uint64_t offset,
                                    std::span<std::byte> out) const {
   return map_.file().read_at(data_start_ + tensor.begin + offset, out);
 }
 
-std::span<const std::byte> SafetensorsFile::mapped(const StoredTensor& tensor) const {
+std::span<const std::byte> SafetensorsFile::mapped(const SafetensorsTensor& tensor) const {
   return map_.bytes().subspan(data_start_ + tensor.begin, tensor.end - tensor.begin);
 }
 
-void SafetensorsFile::drop(const StoredTensor& tensor, uint64_t offset, uint64_t bytes) const {
+void SafetensorsFile::drop(const SafetensorsTensor& tensor, uint64_t offset, uint64_t bytes) const {
   map_.file().drop_cached(data_start_ + tensor.begin + offset, bytes);
 }
 

@@ -34,7 +34,7 @@ namespace gemma {
 
 constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;  // bytes
 
-struct StoredTensor {
+struct SafetensorsTensor {
   std::string name;
   std::string_view dtype_text;  // as stored, one of the format's words (static storage)
   std::optional<Dtype> dtype;   // absent for F4, F6_*, F8_*, C64: valid, but nothing we compute with
@@ -43,7 +43,7 @@ struct StoredTensor {
 };
 
 struct SafetensorsHeader {
-  std::vector<StoredTensor> tensors;  // in the order of their data
+  std::vector<SafetensorsTensor> tensors;  // in the order of their data
   std::map<std::string, std::string> metadata;
 };
 
@@ -59,14 +59,14 @@ class SafetensorsFile {
   static Result<SafetensorsFile> open(const std::string& path);
 
   const std::string& path() const { return map_.file().path(); }
-  std::span<const StoredTensor> tensors() const { return header_.tensors; }
+  std::span<const SafetensorsTensor> tensors() const { return header_.tensors; }
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
 
   // Bytes [offset, offset + out.size()) of the tensor's data; the caller keeps them inside the tensor.
-  Result<void> read(const StoredTensor& tensor, uint64_t offset, std::span<std::byte> out) const;
-  std::span<const std::byte> mapped(const StoredTensor& tensor) const;
+  Result<void> read(const SafetensorsTensor& tensor, uint64_t offset, std::span<std::byte> out) const;
+  std::span<const std::byte> mapped(const SafetensorsTensor& tensor) const;
   // Those bytes of the tensor will not be read again soon (File::drop_cached).
-  void drop(const StoredTensor& tensor, uint64_t offset, uint64_t bytes) const;
+  void drop(const SafetensorsTensor& tensor, uint64_t offset, uint64_t bytes) const;
 
  private:
   SafetensorsFile(MemoryMap map, SafetensorsHeader header, uint64_t data_start);

@@ -11,7 +11,7 @@
 namespace gemma {
 namespace {
 
-constexpr const char* kSchemes[] = {"f32", "bf16", "int4", "int8", "fake:int4"};
+constexpr const char* kSchemes[] = {"f32", "bf16", "int4", "int8", "fake:int4", "mobile"};
 
 std::unique_ptr<Model> load(const std::string& scheme) {
   ModelOptions options;

@@ -47,7 +47,7 @@ TEST_CASE("a file of two tensors and metadata is read as it is") {
   REQUIRE(file);
   REQUIRE(file->tensors().size() == 2);
   CHECK(file->metadata().at("format") == "pt");
-  const StoredTensor &a = file->tensors()[0], &b = file->tensors()[1];
+  const SafetensorsTensor &a = file->tensors()[0], &b = file->tensors()[1];
   CHECK(a.name == "a");
   CHECK(a.shape.empty());
   CHECK(a.dtype == Dtype::kF32);
