@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -262,6 +263,22 @@ TEST_CASE("rows out of range, a buffer of another size and a foreign tensor are 
   TensorInfo swollen = a;
   swollen.shape = {2};
   CHECK(code(swollen, 0, 2, 2) == "internal");
+}
+
+TEST_CASE("rows that were dropped from memory are read again, and dropping what is not there does nothing") {
+  auto checkpoint = Checkpoint::open(std::string(GEMMA_TEST_DATA) + "/goldens/tiny-ple");
+  REQUIRE(checkpoint);
+  const TensorInfo& tensor = *(*checkpoint)->find("embed_tokens.weight");
+  std::vector<std::byte> before(tensor.bytes()), after(tensor.bytes());
+  REQUIRE((*checkpoint)->read_rows(tensor, 0, tensor.rows(), before));
+  (*checkpoint)->drop_rows(tensor, 0, tensor.rows());
+  (*checkpoint)->drop_rows(tensor, tensor.rows(), tensor.rows() + 5);
+  (*checkpoint)->drop_rows(tensor, 5, 3);
+  TensorInfo foreign = tensor;
+  foreign.name = "no such tensor";
+  (*checkpoint)->drop_rows(foreign, 0, 1);
+  REQUIRE((*checkpoint)->read_rows(tensor, 0, tensor.rows(), after));
+  CHECK(before == after);
 }
 
 TEST_CASE("a file that shrank while open is an error that names the tensor") {
