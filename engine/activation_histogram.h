@@ -31,7 +31,8 @@ class ActivationHistogram {
   float magnitude_percentile(double percent) const;
 
   // The same of the values themselves from both ends: (100 - percent) % lie below the first and above the
-  // second, each rounded away from 0 to the end of its bin, but not beyond lowest() and highest(). Includes 0.
+  // second, each rounded away from 0 to the end of its bin, but not beyond lowest() and highest(). Includes
+  // 0.
   std::pair<float, float> range_percentile(double percent) const;
 
   struct Bin {
@@ -42,8 +43,8 @@ class ActivationHistogram {
   std::vector<Bin> bins() const;
 
  private:
-  static constexpr size_t kBins = 256;   // of a binade
-  static constexpr int kBelowBin = 15;   // bits of the mantissa that a bin does not tell apart
+  static constexpr size_t kBins = 256;     // of a binade
+  static constexpr int kBelowBin = 15;     // bits of the mantissa that a bin does not tell apart
   static constexpr size_t kBinades = 256;  // of a sign
   // The bins of a binade, empty until a value falls into it; the binades of the negative values are behind.
   std::array<std::vector<uint64_t>, 2 * kBinades> binades_;

@@ -125,10 +125,9 @@ Result<void> check(const Model& model, std::span<const int32_t> ids, const Calib
                 fmt::format("expected a window of at least 2 tokens, found {}", options.window));
   }
   const std::span<const ClassScheme> classes = model.scheme().classes;
-  if (std::any_of(classes.begin(), classes.end(),
-                  [](const ClassScheme& c) {
-                    return c.activation != ActivationLevels::kNone || c.weight == WeightKind::kAsStored;
-                  })) {
+  if (std::any_of(classes.begin(), classes.end(), [](const ClassScheme& c) {
+        return c.activation != ActivationLevels::kNone || c.weight == WeightKind::kAsStored;
+      })) {
     return fail(ErrorCode::kUsage, "calibration with scheme " + to_string(model.scheme()),
                 "its activations are rounded, and their floats are what scales are chosen from",
                 "calibrate with f32, bf16 or a scheme without a");

@@ -19,9 +19,9 @@ namespace gemma {
 
 struct CalibrationOptions {
   CalibrationRule rule;
-  bool outputs = false;   // scales of the outputs too; without, outputs stay float
-  size_t window = 512;    // tokens that see each other: each window begins anew behind <bos>
-  Progress progress = {};  // tokens done and in all
+  bool outputs = false;                    // scales of the outputs too; without, outputs stay float
+  size_t window = 512;                     // tokens that see each other: each window begins anew behind <bos>
+  Progress progress = {};                  // tokens done and in all
   std::function<bool()> interrupted = {};  // true stops with kUsage "interrupted"
 };
 

@@ -22,8 +22,9 @@ ExtendedSource::ExtendedSource(const TensorSource& base, std::vector<AddedTensor
 }
 
 const AddedTensor* ExtendedSource::added(const TensorInfo& tensor) const {
-  const auto at = std::lower_bound(added_.begin(), added_.end(), tensor.name,
-                                   [](const AddedTensor& a, const std::string& name) { return a.name < name; });
+  const auto at =
+      std::lower_bound(added_.begin(), added_.end(), tensor.name,
+                       [](const AddedTensor& a, const std::string& name) { return a.name < name; });
   return at != added_.end() && at->name == tensor.name ? &*at : nullptr;
 }
 

@@ -147,7 +147,8 @@ void linear(const kernels::KernelTable& kernels, const ThreadTeam& team, const M
       case WeightFormat::kF32:
       case WeightFormat::kBf16:
       case WeightFormat::kF16:
-        return kernels.matmul_float(view, acts, begin, end, out, out_stride);
+        kernels.matmul_float(view, acts, begin, end, out, out_stride);
+        return round_outputs(view.statics.output, acts.tokens, begin, end, out, out_stride);
       case WeightFormat::kInt4Group32:
         return kernels.matmul_int4_group32(view, acts, begin, end, out, out_stride);
       case WeightFormat::kInt4Channel:

@@ -20,7 +20,7 @@ struct InputFormat {
   size_t group = 0;  // columns per scale of the group kinds, else 0
   bool fake = false;
   FakeRounding rounding = {};  // if it rounds: of the floats, and `kind` is kFloat
-  float scale = 0;  // of kInt8Static
+  float scale = 0;             // of kInt8Static
   bool operator==(const InputFormat&) const = default;
 };
 

@@ -37,6 +37,7 @@ InputFormat input_format(const ClassScheme& scheme, size_t cols) {
   if (scheme.activation == ActivationLevels::kNone) return input;
   const bool four = scheme.activation_bits == 4;
   input.fake = scheme.fake;
+  if (scheme.activation == ActivationLevels::kStatic) return input;  // static_rounding() knows them
   if (scheme.activation_zero_point) {
     input.rounding.bits = scheme.activation_bits;
     input.rounding.group = scheme.activation == ActivationLevels::kGroup ? scheme.activation_group : cols;
@@ -73,6 +74,7 @@ WeightFormat target_format(const ClassScheme& scheme, Dtype stored) {
   if (scheme.weight == WeightKind::kBf16) return WeightFormat::kBf16;
   if (scheme.fake) return WeightFormat::kF32;
   if (!scheme.integer) return WeightFormat::kLevels;
+  if (has_static_kernel(scheme)) return channel_format(scheme.weight_bits);
   if (scheme.weight_bits == 8) return WeightFormat::kInt8Channel;
   return scheme.granularity == Granularity::kGroup ? WeightFormat::kInt4Group32 : WeightFormat::kInt4Channel;
 }
@@ -294,13 +296,19 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   told.kept = target.keeps;
 
   std::vector<Matrix> built(count);
-  if (is_static(scheme, *stored)) {
-    told.kept = true;
+  if (between_static_scales(scheme, *stored)) {
+    told.kept = told.kept || is_static(scheme, *stored);
     for (size_t i = 0; i < count; ++i) {
       Result<Matrix> matrix = static_matrix(source_, *stored, scheme, row0 + i * rows, rows, *this);
       if (!matrix) return fail(std::move(matrix.error()));
       built[i] = std::move(*matrix);
-      told.owned_bytes += static_matrix_bytes(stored->bits(), rows, tensor.columns());
+      const MatrixView* panels = stored->panels(row0 + i * rows, rows);
+      const bool in_file = panels != nullptr && panels->data == built[i].view().data;
+      if (in_file) {
+        told.mapped_bytes += tensor.bytes() / tensor.rows() * rows;
+      } else {
+        told.owned_bytes += static_matrix_bytes(built[i].view().bits, rows, tensor.columns());
+      }
       done_ += uint64_t{rows} * tensor.columns();
       tell(true);
     }
@@ -345,11 +353,15 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   Result<Buffer> allocated = Buffer::allocate(stride * count, tensor.name);
   if (!allocated) return fail(std::move(allocated.error()));
   const auto memory = std::make_shared<Buffer>(std::move(*allocated));
+  InputFormat input = input_format(scheme, view.cols);
+  if (Result<void> read = static_rounding(tensor, scheme, input, view); !read) {
+    return fail(std::move(read.error()));
+  }
   for (size_t i = 0; i < count; ++i) {
     std::byte* data = memory->data() + i * stride;
     view.data = data;
     view.scales = beside ? reinterpret_cast<float*>(data + whole_lines(data_bytes)) : nullptr;
-    built[i] = Matrix(view, input_format(scheme, view.cols), memory);
+    built[i] = Matrix(view, input, memory);
   }
 
   Result<uint64_t> off_grid = pack(*stored, target, row0, built);
@@ -359,6 +371,21 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   told.owned_bytes += memory->bytes();
   tell(true);
   return built;
+}
+
+// What static scales are to a matrix that is multiplied in float: its input is rounded to levels and back,
+// and so is its output if that has a scale.
+Result<void> MatrixBuilder::static_rounding(const TensorInfo& tensor, const ClassScheme& scheme,
+                                            InputFormat& input, MatrixView& view) const {
+  if (scheme.weight != WeightKind::kLevels || scheme.activation != ActivationLevels::kStatic) return {};
+  Result<FakeRounding> rounding =
+      read_input_rounding(source_, tensor.name, scheme.activation_bits, scheme.activation_zero_point);
+  if (!rounding) return fail(std::move(rounding.error()));
+  Result<ActivationScales> scales = read_activation_scales(source_, tensor.name);
+  if (!scales) return fail(std::move(scales.error()));
+  input.rounding = *rounding;
+  view.statics.output = scales->output;
+  return {};
 }
 
 // All rows of all matrices, by all threads.

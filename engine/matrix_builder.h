@@ -79,6 +79,8 @@ class MatrixBuilder {
   Result<Matrix> mapped_matrix(const StoredTensor& stored, const ClassScheme& scheme, size_t row0,
                                size_t rows);
   Result<OffGrid> off_grid();
+  Result<void> static_rounding(const TensorInfo& tensor, const ClassScheme& scheme, InputFormat& input,
+                               kernels::MatrixView& view) const;
   Result<std::pair<float, float>> tensor_range(const StoredTensor& tensor) const;
   void tell(bool always);
 

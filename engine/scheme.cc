@@ -112,12 +112,6 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
   return scheme;
 }
 
-// Levels per channel between static scales: the kernels of the mobile format.
-bool has_static_kernel(const ClassScheme& scheme) {
-  return scheme.granularity == Granularity::kChannel && scheme.weight_bits != 3 &&
-         scheme.activation == ActivationLevels::kStatic && scheme.activation_bits == 8;
-}
-
 std::string spell(const ClassScheme& scheme) {
   std::string text = fmt::format("w{}", scheme.weight_bits);
   switch (scheme.granularity) {
@@ -220,6 +214,13 @@ std::string_view to_string(TensorClass tensor_class) {
     if (value == tensor_class) return name;
   }
   return "float";
+}
+
+bool has_static_kernel(const ClassScheme& scheme) {
+  return scheme.weight == WeightKind::kLevels && scheme.granularity == Granularity::kChannel &&
+         scheme.weight_bits != 3 && !scheme.weight_zero_point &&
+         scheme.activation == ActivationLevels::kStatic && scheme.activation_bits == 8 &&
+         !scheme.activation_zero_point;
 }
 
 std::string to_string(const ClassScheme& scheme) {

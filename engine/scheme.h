@@ -54,6 +54,10 @@ struct ClassScheme {
   bool operator==(const ClassScheme&) const = default;
 };
 
+// Symmetric levels per channel between static scales of 8 bits, as the kernels of the mobile format multiply
+// them; their fake computes the same sums in float32.
+bool has_static_kernel(const ClassScheme& scheme);
+
 // The shortest spelling: "int4" for w4g32a8g32, "fake:int4" for its fake.
 std::string to_string(const ClassScheme& scheme);
 

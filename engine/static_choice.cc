@@ -70,9 +70,8 @@ std::pair<float, float> static_range(const ActivationHistogram& seen, const Cali
     case CalibrationMethod::kMse:
       break;
   }
-  const float best = best_ratio(seen, bits, [&](float ratio) {
-    return kernels::affine_grid(lowest * ratio, highest * ratio, bits);
-  });
+  const float best = best_ratio(
+      seen, bits, [&](float ratio) { return kernels::affine_grid(lowest * ratio, highest * ratio, bits); });
   return {lowest * best, highest * best};
 }
 

@@ -122,11 +122,12 @@ Result<void> Builder::check_room() const {
     const WeightFormat format = target_format(scheme, stored->float_type());
     if (tensor->encoding == Encoding::kPanels && keeps_levels(scheme, *stored) && !scheme.fake)
       continue;  // mapped
-    if (is_static(scheme, *stored)) {
-      const bool in_file = planned.tensor_class == TensorClass::kEmbed;
+    if (between_static_scales(scheme, *stored)) {
+      const bool own = is_static(scheme, *stored);
+      const bool in_file = own && planned.tensor_class == TensorClass::kEmbed;
       bytes += in_file ? 0
-                       : kernels::packed_bytes(channel_format(stored->bits()), stored->bits(), tensor->rows(),
-                                               tensor->columns());
+                       : static_matrix_bytes(own ? stored->bits() : scheme.weight_bits, tensor->rows(),
+                                             tensor->columns());
     } else if (scheme.weight != WeightKind::kLevels) {
       const bool stays = format == float_format(stored->float_type()) && !stored->in_levels() &&
                          !source_.mapped(*tensor).empty();
@@ -195,9 +196,10 @@ Result<void> Builder::per_layer_embeddings(Weights& weights) {
   // A row of the table is as many "channels" as there are layers.
   TensorReport& told = matrices_.report(*table, TensorClass::kPle, scheme);
   told.elements = table->elements();
-  told.kept = keeps_levels(scheme, *stored) || is_static(scheme, *stored) ||
-              (scheme.granularity == Granularity::kChannel && stored->in_levels() &&
-               stored->bits() == scheme.weight_bits && stored->group() == config_.ple_width);
+  told.kept =
+      keeps_levels(scheme, *stored) || is_static(scheme, *stored) ||
+      (scheme.granularity == Granularity::kChannel && !scheme.weight_zero_point && stored->in_levels() &&
+       stored->bits() == scheme.weight_bits && stored->group() == config_.ple_width);
   Result<WeightQuantizer> quantizer = WeightQuantizer();
   if (!told.kept) quantizer = matrices_.quantizer(*stored, scheme, config_.ple_width);
   if (!quantizer) return fail(std::move(quantizer.error()));

@@ -1,5 +1,5 @@
-// How many columns a matrix has according to the model's configuration, 0 if it is no matrix of the model. uint8
-// rows do not say themselves whether a byte holds two columns or four.
+// How many columns a matrix has according to the model's configuration, 0 if it is no matrix of the model.
+// uint8 rows do not say themselves whether a byte holds two columns or four.
 #pragma once
 
 #include <cstddef>

@@ -35,7 +35,8 @@ TEST_CASE("a percentile of magnitudes lies at the sorted value or at most 1 + 2^
     for (double percent : {0.001, 1.0, 50.0, 99.0, 99.9, 100.0}) {
       CAPTURE(n);
       CAPTURE(percent);
-      const size_t rank = std::max<size_t>(1, static_cast<size_t>(std::ceil(percent / 100 * static_cast<double>(n))));
+      const size_t rank =
+          std::max<size_t>(1, static_cast<size_t>(std::ceil(percent / 100 * static_cast<double>(n))));
       const float exact = values[rank - 1], found = histogram.magnitude_percentile(percent);
       CHECK(found >= exact);
       CHECK(found <= exact * (1 + 0x1p-8f));
