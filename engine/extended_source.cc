@@ -16,12 +16,12 @@ ExtendedSource::ExtendedSource(const TensorSource& base, std::vector<AddedTensor
     tensors_.push_back(std::move(info));
   }
   for (const TensorInfo& tensor : base.tensors()) {
-    if (added(tensor) == nullptr) tensors_.push_back(tensor);
+    if (own(tensor) == nullptr) tensors_.push_back(tensor);
   }
   std::sort(tensors_.begin(), tensors_.end(), by_name);
 }
 
-const AddedTensor* ExtendedSource::added(const TensorInfo& tensor) const {
+const AddedTensor* ExtendedSource::own(const TensorInfo& tensor) const {
   const auto at =
       std::lower_bound(added_.begin(), added_.end(), tensor.name,
                        [](const AddedTensor& a, const std::string& name) { return a.name < name; });
@@ -30,9 +30,9 @@ const AddedTensor* ExtendedSource::added(const TensorInfo& tensor) const {
 
 Result<void> ExtendedSource::read_rows(const TensorInfo& tensor, size_t row0, size_t row1,
                                        std::span<std::byte> out) const {
-  const AddedTensor* own = added(tensor);
-  if (own == nullptr) return base_.read_rows(tensor, row0, row1, out);
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(own->values));
+  const AddedTensor* values = own(tensor);
+  if (values == nullptr) return base_.read_rows(tensor, row0, row1, out);
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(values->values));
   const size_t begin = row0 * tensor.row_bytes();
   if (row0 > row1 || row1 > tensor.rows() || out.size() != (row1 - row0) * tensor.row_bytes()) {
     return fail(ErrorCode::kInternal, tensor.name, "rows that are not there, or a buffer of another size");
@@ -42,11 +42,11 @@ Result<void> ExtendedSource::read_rows(const TensorInfo& tensor, size_t row0, si
 }
 
 std::span<const std::byte> ExtendedSource::mapped(const TensorInfo& tensor) const {
-  return added(tensor) == nullptr ? base_.mapped(tensor) : std::span<const std::byte>();
+  return own(tensor) == nullptr ? base_.mapped(tensor) : std::span<const std::byte>();
 }
 
 void ExtendedSource::drop_rows(const TensorInfo& tensor, size_t row0, size_t row1) const {
-  if (added(tensor) == nullptr) base_.drop_rows(tensor, row0, row1);
+  if (own(tensor) == nullptr) base_.drop_rows(tensor, row0, row1);
 }
 
 }  // namespace gemma

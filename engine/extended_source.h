@@ -29,7 +29,7 @@ class ExtendedSource final : public TensorSource {
   void drop_rows(const TensorInfo& tensor, size_t row0, size_t row1) const override;
 
  private:
-  const AddedTensor* added(const TensorInfo& tensor) const;
+  const AddedTensor* own(const TensorInfo& tensor) const;
 
   const TensorSource& base_;
   std::vector<AddedTensor> added_;   // sorted by name

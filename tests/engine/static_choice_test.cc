@@ -73,7 +73,7 @@ TEST_CASE("MSE finds the clipping with the least error that brute force over the
       CAPTURE(bits);
       const std::vector<float> values = with_outliers(seed);
       const ActivationHistogram seen = histogram_of(values);
-      const double largest = seen.absmax() / ((1 << (bits - 1)) - 1);
+      const float largest = seen.absmax() / static_cast<float>((1 << (bits - 1)) - 1);
       double least = true_error(values, largest, bits), least_range = 1e30;
       for (int step = 0; step <= kClipSteps; ++step) {
         const float ratio = std::exp2(-static_cast<float>(step) / 8);
