@@ -25,6 +25,12 @@ size_t argmax(std::span<const float> values);
 // +inf.
 double log_sum_exp(std::span<const float> values);
 
+// Kullback-Leibler divergence of the softmax of q from that of p, in nats: sum p[i] (log p[i] - log q[i]),
+// with log_z_p = log_sum_exp(p) and log_z_q = log_sum_exp(q), both finite. Exactly 0 for equal inputs;
+// rounding can make it a little less than 0 (-1e-16) for others. An impossible i of p counts nothing; +inf if
+// q finds impossible what p does not. Requires p.size() == q.size().
+double kl_divergence(std::span<const float> p, double log_z_p, std::span<const float> q, double log_z_q);
+
 // out[i] = values[i] - log_sum_exp(values), rounded once to float32. Requires out.size() == values.size().
 // The inputs must have a finite log-sum-exp.
 void log_softmax(std::span<const float> values, std::span<float> out);

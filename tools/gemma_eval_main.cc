@@ -1,7 +1,10 @@
 // gemma-eval: what a model computes and what it is, for people and scripts that check rather than chat.
 #include "tools/eval_accuracy.h"
+#include "tools/eval_compare.h"
 #include "tools/eval_inspect.h"
+#include "tools/eval_layers.h"
 #include "tools/eval_logits.h"
+#include "tools/eval_perplexity.h"
 #include "tools/eval_tokenize.h"
 #include "tools/options_command.h"
 #include "tools/terminal.h"
@@ -17,6 +20,10 @@ int main(int argc, char** argv) {
       {"accuracy", "ask questions and score the answers", gemma::eval_accuracy},
       {"tokenize", "turn text into token ids, or ids into text, as JSON", gemma::eval_tokenize},
       {"inspect", "tell what a checkpoint is and what it will need", gemma::eval_inspect},
+      {"perplexity", "measure how well a model predicts a text", gemma::eval_perplexity},
+      {"compare", "compare models, or ways to compute one, token by token", gemma::eval_compare},
+      {"layers", "tell where two ways to compute a model part, and which tensors cost most",
+       gemma::eval_layers},
   };
   return static_cast<int>(
       gemma::run_command("gemma-eval", "Looks into Gemma 4 models: what they compute and what they are.",

@@ -158,3 +158,28 @@ TEST_CASE("the k-th largest of equal values, and of nothing but -inf") {
   CHECK(kth_largest(std::vector<float>(100, 2.5f), 30, scratch) == 2.5f);
   CHECK(kth_largest(std::vector<float>(100, -kInf), 30, scratch) == -kInf);
 }
+
+TEST_CASE("the divergence of two distributions is its definition's, at every length") {
+  for (size_t n : lengths()) {
+    const std::vector<float> p = random_values(n, n), q = random_values(n, n + 1000);
+    const long double log_z_p = slow_log_sum_exp(p), log_z_q = slow_log_sum_exp(q);
+    long double expected = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const long double log_p = p[i] - log_z_p, log_q = q[i] - log_z_q;
+      expected += std::exp(log_p) * (log_p - log_q);
+    }
+    const double found = kl_divergence(p, log_sum_exp(p), q, log_sum_exp(q));
+    CHECK(std::abs(static_cast<long double>(found) - expected) <= 1e-12L * (1 + expected));
+    CHECK(kl_divergence(p, log_sum_exp(p), p, log_sum_exp(p)) == 0.0);
+  }
+}
+
+TEST_CASE("a divergence skips what the first finds impossible and is infinite if only the second does") {
+  const std::vector<float> all = {1, 2, 3}, part = {1, -kInf, 3};
+  CHECK(kl_divergence(all, log_sum_exp(all), part, log_sum_exp(part)) ==
+        std::numeric_limits<double>::infinity());
+  CHECK(kl_divergence(part, log_sum_exp(part), part, log_sum_exp(part)) == 0.0);
+  // p = (e, e^3) / (e + e^3); q has the middle besides: log of the ratio of their sums.
+  CHECK(kl_divergence(part, log_sum_exp(part), all, log_sum_exp(all)) ==
+        doctest::Approx(log_sum_exp(all) - log_sum_exp(part)));
+}
