@@ -89,11 +89,14 @@ struct Kernel {
   WeightFormat format;
   int bits;
   decltype(KernelTable::matmul_int4_group32) KernelTable::*entry;
+  size_t group = 0;  // of int8 in groups
 };
 constexpr Kernel kKernels[] = {
     {"int4_group32", WeightFormat::kInt4Group32, 4, &KernelTable::matmul_int4_group32},
     {"int4_channel", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_channel},
     {"int8_channel", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_channel},
+    {"int8_group32", WeightFormat::kInt8Group, 8, &KernelTable::matmul_int8_group, 32},
+    {"int6_group16", WeightFormat::kInt8Group, 6, &KernelTable::matmul_int8_group, 16},
     {"int2_static", WeightFormat::kInt2Channel, 2, &KernelTable::matmul_int2_static},
     {"int4_static", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_static},
     {"int8_static", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_static},
@@ -106,8 +109,9 @@ constexpr Shape kShapes[] = {{1536, 2048}, {12288, 1536}, {1536, 12288}};
 
 void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape, size_t tokens) {
   const KernelTable& table = kernel_table(isa);
-  const size_t group = kernel.format == WeightFormat::kInt4Group32 ? kGroup : shape.cols;
-  const size_t bytes = packed_bytes(kernel.format, kernel.bits, shape.rows, shape.cols);
+  const bool groups = kernel.format == WeightFormat::kInt4Group32 || kernel.group != 0;
+  const size_t group = groups ? kGroup : shape.cols;
+  const size_t bytes = packed_bytes(kernel.format, kernel.bits, shape.rows, shape.cols, kernel.group);
   const size_t copies = kArenaBytes / bytes;
   const auto* data = reinterpret_cast<const std::byte*>(arena().data());
   const std::vector<float> w_scales(shape.rows, 0.01f);
@@ -134,14 +138,10 @@ void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape,
   std::vector<float> out(tokens * shape.rows);
   size_t copy = 0;
   for ([[maybe_unused]] auto _ : state) {
-    const MatrixView w = {kernel.format,
-                          static_cast<uint8_t>(kernel.bits),
-                          shape.rows,
-                          shape.cols,
-                          data + copy * bytes,
-                          w_scales.data(),
-                          0,
-                          {w_scales.data(), zero_sums.data(), 0.5f}};
+    const MatrixView w = {kernel.format,       static_cast<uint8_t>(kernel.bits),
+                          shape.rows,          shape.cols,
+                          data + copy * bytes, w_scales.data(),
+                          kernel.group,        {w_scales.data(), zero_sums.data(), 0.5f}};
     (table.*kernel.entry)(w, acts, 0, shape.rows, out.data(), shape.rows);
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();

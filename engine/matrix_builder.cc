@@ -75,7 +75,9 @@ WeightFormat target_format(const ClassScheme& scheme, Dtype stored) {
   if (scheme.fake) return WeightFormat::kF32;
   if (!scheme.integer) return WeightFormat::kLevels;
   if (has_static_kernel(scheme)) return channel_format(scheme.weight_bits);
-  if (scheme.weight_bits == 8) return WeightFormat::kInt8Channel;
+  if (scheme.weight_bits == 8) {
+    return scheme.granularity == Granularity::kGroup ? WeightFormat::kInt8Group : WeightFormat::kInt8Channel;
+  }
   return scheme.granularity == Granularity::kGroup ? WeightFormat::kInt4Group32 : WeightFormat::kInt4Channel;
 }
 
@@ -91,12 +93,21 @@ ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored) {
   found.weight_bits = stored.bits() == 6 ? 8 : stored.bits();
   found.granularity = channel ? Granularity::kChannel : Granularity::kGroup;
   found.weight_group = channel ? 0 : stored.group();
-  const bool four = stored.bits() == 4 && stored.group() == kernels::kGroup;
-  if (!four && !(channel && (stored.bits() == 4 || stored.bits() == 8))) return found;
+  // Integer kernels there are: 4 bits in groups of 32, 8 (or 6) bits in groups of 16 or 32, either per
+  // channel.
+  const bool groups =
+      stored.info().columns() % kernels::kGroup == 0 &&
+      (stored.group() == kernels::kGroup || (stored.group() == 16 && found.weight_bits == 8)) &&
+      (found.weight_bits == 4 || found.weight_bits == 8);
+  if (!groups && !(channel && (stored.bits() == 4 || stored.bits() == 8))) return found;
   found.integer = true;
-  found.activation = four ? ActivationLevels::kGroup : ActivationLevels::kToken;
+  found.activation = groups ? ActivationLevels::kGroup : ActivationLevels::kToken;
   found.activation_bits = 8;
-  found.activation_group = four ? kernels::kGroup : 0;
+  found.activation_group = groups ? kernels::kGroup : 0;
+  if (groups) {
+    found.granularity = Granularity::kGroup;  // a row of one group is a group
+    found.weight_group = stored.group();
+  }
   return found;
 }
 
@@ -332,7 +343,11 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   view.format = target_format(scheme, stored->float_type());
   view.rows = rows;
   view.cols = tensor.columns();
-  view.bits = static_cast<uint8_t>(view.format == WeightFormat::kF32 ? 32 : floats ? 16 : scheme.weight_bits);
+  const bool six = target.keeps && stored->bits() == 6 && view.format == WeightFormat::kInt8Group;
+  view.bits = static_cast<uint8_t>(view.format == WeightFormat::kF32 ? 32
+                                   : floats                          ? 16
+                                   : six                             ? 6
+                                                                     : scheme.weight_bits);
   if (!target.keeps) {
     Result<WeightQuantizer> quantizer = this->quantizer(*stored, scheme, view.cols);
     if (!quantizer) return fail(std::move(quantizer.error()));
@@ -345,10 +360,12 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   view.group = per_tensor || groups == 0 ? 0 : view.cols / groups;
   const bool unquantized = floats || scheme.fake;
   const size_t padded = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
-  const bool beside = !unquantized && view.format != WeightFormat::kInt4Group32;
+  const bool beside =
+      !unquantized && view.format != WeightFormat::kInt4Group32 && view.format != WeightFormat::kInt8Group;
   const size_t scale_bytes = (!beside ? 0 : per_tensor ? 1 : padded * groups) * sizeof(float);
-  const size_t data_bytes = unquantized ? rows * view.cols * float_bytes(view.format)
-                                        : kernels::packed_bytes(view.format, view.bits, rows, view.cols);
+  const size_t data_bytes = unquantized
+                                ? rows * view.cols * float_bytes(view.format)
+                                : kernels::packed_bytes(view.format, view.bits, rows, view.cols, view.group);
   const size_t stride = whole_lines(data_bytes) + whole_lines(scale_bytes);
   Result<Buffer> allocated = Buffer::allocate(stride * count, tensor.name);
   if (!allocated) return fail(std::move(allocated.error()));

@@ -14,6 +14,8 @@
 #include "engine/synthetic_mobile.h"
 #include "engine/synthetic_tokenizer.h"
 #include "loader/checkpoint.h"
+#include "loader/gguf_config.h"
+#include "loader/gguf_tokenizer.h"
 #include "loader/hub.h"
 #include "loader/tokenizer_compiled.h"
 
@@ -88,29 +90,12 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
     Result<std::string> folder = find_model(name);
     if (!folder) return fail(std::move(folder.error()));
     model->folder_ = *folder;
-    Result<ModelConfig> config = read_config(*folder + "/config.json");
-    if (!config) return fail(std::move(config.error()));
-    model->config_ = std::move(*config);
-    Result<GenerationConfig> generation = read_generation_config(*folder + "/generation_config.json");
-    if (!generation) return fail(std::move(generation.error()));
-    model->generation_config_ = std::move(*generation);
-    Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(*folder, columns_of(model->config_));
-    if (!checkpoint) return fail(std::move(checkpoint.error()));
-    model->source_ = std::move(*checkpoint);
-    std::string tokenizer_path = *folder + "/" + kCompiledTokenizerFile;
-    const bool compiled = std::filesystem::exists(tokenizer_path);
-    if (!compiled) tokenizer_path = *folder + "/tokenizer.json";
-    if (options.tokenizer && std::filesystem::exists(tokenizer_path)) {
-      Result<Tokenizer> tokenizer =
-          compiled ? Tokenizer::read_compiled(tokenizer_path) : Tokenizer::read(tokenizer_path);
-      if (!tokenizer) return fail(std::move(tokenizer.error()));
-      model->tokenizer_ = std::move(*tokenizer);
-      if (model->tokenizer_->vocab_size() > model->config_.vocab_size) {
-        return fail(ErrorCode::kMismatch, tokenizer_path,
-                    fmt::format("expected at most the model's {} ids, found {}", model->config_.vocab_size,
-                                model->tokenizer_->vocab_size()),
-                    "tokenizer.json and config.json must come from the same export");
-      }
+    if (is_gguf_path(*folder)) {
+      Result<void> opened = model->open_gguf(options.tokenizer);
+      if (!opened) return fail(std::move(opened.error()));
+    } else {
+      Result<void> opened = model->open_folder(options.tokenizer);
+      if (!opened) return fail(std::move(opened.error()));
     }
   }
   if (!options.weights) return model;
@@ -128,6 +113,60 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
   if (!told) return fail(std::move(told.error()));
   model->load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return model;
+}
+
+// A folder of config.json, safetensors and tokenizer.json.
+Result<void> Model::open_folder(bool tokenizer) {
+  Result<ModelConfig> config = read_config(folder_ + "/config.json");
+  if (!config) return fail(std::move(config.error()));
+  config_ = std::move(*config);
+  Result<GenerationConfig> generation = read_generation_config(folder_ + "/generation_config.json");
+  if (!generation) return fail(std::move(generation.error()));
+  generation_config_ = std::move(*generation);
+  Result<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(folder_, columns_of(config_));
+  if (!checkpoint) return fail(std::move(checkpoint.error()));
+  source_ = std::move(*checkpoint);
+  std::string path = folder_ + "/" + kCompiledTokenizerFile;
+  const bool compiled = std::filesystem::exists(path);
+  if (!compiled) path = folder_ + "/tokenizer.json";
+  if (!tokenizer || !std::filesystem::exists(path)) return {};
+  return take_tokenizer(compiled ? Tokenizer::read_compiled(path) : Tokenizer::read(path), path);
+}
+
+// One .gguf file that holds all of it.
+Result<void> Model::open_gguf(bool tokenizer) {
+  Result<std::unique_ptr<GgufCheckpoint>> checkpoint = GgufCheckpoint::open(folder_);
+  if (!checkpoint) return fail(std::move(checkpoint.error()));
+  const GgufFile& file = (*checkpoint)->file();
+  Result<ModelConfig> config = read_gguf_config(**checkpoint);
+  if (!config) return fail(std::move(config.error()));
+  config_ = std::move(*config);
+  Result<GenerationConfig> generation = read_gguf_generation_config(file);
+  if (!generation) return fail(std::move(generation.error()));
+  generation_config_ = std::move(*generation);
+  Result<std::string> text = read_gguf_chat_template(file);
+  if (!text) return fail(std::move(text.error()));
+  inner_template_ = TemplateFile{std::move(*text), folder_};
+  source_ = std::move(*checkpoint);
+  if (!tokenizer || !has_gguf_tokenizer(file)) return {};
+  return take_tokenizer(read_gguf_tokenizer(file), folder_);
+}
+
+Result<void> Model::take_tokenizer(Result<Tokenizer> tokenizer, const std::string& path) {
+  if (!tokenizer) return fail(std::move(tokenizer.error()));
+  if (tokenizer->vocab_size() > config_.vocab_size) {
+    return fail(ErrorCode::kMismatch, path,
+                fmt::format("expected at most the model's {} ids, found {}", config_.vocab_size,
+                            tokenizer->vocab_size()),
+                "the tokenizer and the weights must come from the same export");
+  }
+  tokenizer_ = std::move(*tokenizer);
+  return {};
+}
+
+Result<TemplateFile> Model::chat_template() const {
+  if (inner_template_) return *inner_template_;
+  return folder_.empty() ? Result<TemplateFile>(TemplateFile()) : read_template(folder_);
 }
 
 Result<std::string> Model::fitting_scheme(std::string& reason) const {

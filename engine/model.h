@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/chat_detect.h"
 #include "engine/scheme.h"
 #include "engine/thread_team.h"
 #include "engine/weights.h"
@@ -30,12 +31,16 @@ struct ModelOptions {
 
 class Model {
  public:
-  // `name`: a folder, a .safetensors file's folder, a hub id in the local cache, or "synthetic:SIZE[:SEED]".
+  // `name`: a model's folder, a .gguf file or the folder that holds it, a hub id in the local cache, or
+  // "synthetic:SIZE[:SEED]".
   static Result<std::unique_ptr<Model>> load(const std::string& name, const ModelOptions& options);
   ~Model();
 
-  const std::string& name() const { return name_; }      // as asked for
-  const std::string& folder() const { return folder_; }  // empty for synthetic models
+  const std::string& name() const { return name_; }  // as asked for
+  // The folder, or the .gguf file; empty for synthetic models.
+  const std::string& folder() const { return folder_; }
+  // The chat template of the folder or inside the file; no text if there is none. Errors of read_template.
+  Result<TemplateFile> chat_template() const;
   const ModelConfig& config() const { return config_; }
   const GenerationConfig& generation_config() const { return generation_config_; }
   const Tokenizer* tokenizer() const {
@@ -61,10 +66,14 @@ class Model {
 
  private:
   Model() = default;
+  Result<void> open_folder(bool tokenizer);
+  Result<void> open_gguf(bool tokenizer);
+  Result<void> take_tokenizer(Result<Tokenizer> tokenizer, const std::string& path);
   Result<void> choose_scheme(const std::string& asked);
   Result<void> compute_fingerprint();
 
   std::string name_, folder_;
+  std::optional<TemplateFile> inner_template_;  // of a .gguf file
   ModelConfig config_;
   GenerationConfig generation_config_;
   std::optional<Tokenizer> tokenizer_;

@@ -146,10 +146,14 @@ void Exporter::plan_matrix(Planned& planned, const StoredTensor& stored) {
   view.group = planned.scheme.granularity == Granularity::kTensor    ? 0
                : planned.scheme.granularity == Granularity::kChannel ? view.cols
                                                                      : planned.scheme.weight_group;
-  if (keeps_levels(planned.scheme, stored)) view.group = stored.group();
+  if (keeps_levels(planned.scheme, stored)) {
+    view.group = stored.group();
+    if (view.format == WeightFormat::kInt8Group) view.bits = static_cast<uint8_t>(stored.bits());
+  }
   planned.info.encoding = Encoding::kPanels;
   planned.info.panels = panels_name(view);
-  planned.info.panel_bytes = kernels::packed_bytes(view.format, view.bits, view.rows, view.cols) * blocks;
+  planned.info.panel_bytes =
+      kernels::packed_bytes(view.format, view.bits, view.rows, view.cols, view.group) * blocks;
   planned.bytes = panel_file_bytes(planned.info.panel_bytes);
   planned.scale_count = panel_scale_count(view) * blocks;
 }
@@ -301,9 +305,10 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
     Result<Matrix> matrix = builder.matrix(tensor, planned.tensor_class, row0, planned.block_rows);
     if (!matrix) return fail(std::move(matrix.error()));
     const MatrixView& view = matrix->view();
-    const size_t bytes = planned.form == Form::kFloats
-                             ? view.rows * view.cols * float_bytes(view.format)
-                             : kernels::packed_bytes(view.format, view.bits, view.rows, view.cols);
+    const size_t bytes =
+        planned.form == Form::kFloats
+            ? view.rows * view.cols * float_bytes(view.format)
+            : kernels::packed_bytes(view.format, view.bits, view.rows, view.cols, view.group);
     Result<void> done = put({view.data, bytes});
     if (done && options_.errors) done = compare(planned, *matrix, row0, sum);
     if (!done) return done;

@@ -46,6 +46,7 @@ std::string panels_name(const MatrixView& view) {
   for (const auto& [format, name] : kPanelNames) {
     if (view.format == format) return std::string(name);
   }
+  if (view.format == WeightFormat::kInt8Group) return fmt::format("int{}-group{}", view.bits, view.group);
   if (view.group == 0) return fmt::format("levels{}-tensor", view.bits);
   if (view.group == view.cols) return fmt::format("levels{}-channel", view.bits);
   return fmt::format("levels{}-group{}", view.bits, view.group);
@@ -58,6 +59,14 @@ std::optional<MatrixView> parse_panels(std::string_view name, size_t columns) {
     view.format = format;
     view.bits = format == WeightFormat::kInt8Channel ? 8 : format == WeightFormat::kInt2Channel ? 2 : 4;
     view.group = format == WeightFormat::kInt4Group32 ? kernels::kGroup : columns;
+    return view;
+  }
+  for (const auto& [bits, group] : {std::pair<uint8_t, size_t>{8, 32}, {8, 16}, {6, 16}}) {
+    if (name != fmt::format("int{}-group{}", bits, group)) continue;
+    if (columns % kernels::kGroup != 0) return std::nullopt;
+    view.format = WeightFormat::kInt8Group;
+    view.bits = bits;
+    view.group = group;
     return view;
   }
   view.format = WeightFormat::kLevels;
@@ -110,7 +119,8 @@ Result<std::vector<MatrixView>> open_panels(const TensorSource& source, const Te
   }
   form->rows = tensor.rows() / blocks;
   form->cols = tensor.columns();
-  const size_t block_bytes = kernels::packed_bytes(form->format, form->bits, form->rows, form->cols);
+  const size_t block_bytes =
+      kernels::packed_bytes(form->format, form->bits, form->rows, form->cols, form->group);
   const size_t expected = panel_file_bytes(block_bytes * blocks);
   const std::span<const std::byte> data = source.mapped(tensor);
   if (data.size() != expected) {

@@ -2,6 +2,7 @@
 // of one in the mapped file. engine/packed_export.h writes them.
 //
 //   int4-group32, int4-channel, int8-channel   panels of 16 rows (kernels/pack.h)
+//   int8-group32, int8-group16, int6-group16   likewise (kernels/int8_group.h)
 //   levels<2|3|4|8>-<tensor|channel|group<N>>  row-major levels that are multiplied in float
 //
 // Scales that do not lie inside the panels are a tensor of their own, X_scale: (blocks, padded rows) float32

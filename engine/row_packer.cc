@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/int8_group.h"
 #include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 
@@ -90,6 +91,10 @@ Result<uint64_t> RowPacker::pack(size_t row0, size_t first, size_t n, Scratch& s
     for (size_t g = 0; g < n * groups_; ++g) {
       for (size_t i = g * group; i < (g + 1) * group; ++i) to[i] = found[g] * static_cast<float>(levels[i]);
     }
+    return off_grid;
+  }
+  if (view.format == WeightFormat::kInt8Group) {
+    kernels::pack_int8_group_rows(cols, view.group, first, n, levels, found, data);
     return off_grid;
   }
   const uint16_t* inside = nullptr;  // scales that lie among the levels

@@ -193,6 +193,8 @@ Result<ClassScheme> parse_base(std::string_view word) {
                   fmt::format("fake:{}, or the symmetric levels without z", name));
   }
   if (fake || spelled->activation == ActivationLevels::kNone) return spelled;
+  // Without a name: what GGUF's Q8_0 and Q6_K hold.
+  spelled->integer = name == "w8g32a8g32" || name == "w8g16a8g32";
   std::vector<std::string> known;
   for (const Named& named : kNamed) {
     if (!named.spelled.empty()) known.push_back(fmt::format("{} = {}", named.name, named.spelled));
@@ -201,7 +203,7 @@ Result<ClassScheme> parse_base(std::string_view word) {
   spelled->integer = spelled->integer || has_static_kernel(*spelled);
   if (!spelled->integer) {
     return refuse(word, "there is no integer kernel for it",
-                  fmt::format("in integers: {}, w2ca8s, w4ca8s, w8ca8s; or fake:{} in float",
+                  fmt::format("in integers: {}, w8g32a8g32, w8g16a8g32, w2ca8s, w4ca8s, w8ca8s; or fake:{} in float",
                               fmt::join(known, ", "), name));
   }
   return spelled;

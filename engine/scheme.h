@@ -11,12 +11,13 @@
 //
 // int8 = w8ca8, int4 = w4g32a8g32, int4-channel = w4ca8, w8a4 = w8ca4: these run in integers. `fake:`
 // computes the same function in float32: quantize, dequantize, multiply. A spelled form without `a` keeps
-// packed levels and multiplies in float; with `a` and without `fake:` it must be one of the named ones or
-// w2ca8s, w4ca8s or w8ca8s, which the kernels of the mobile format compute. Zero points need `fake:`.
+// packed levels and multiplies in float; with `a` and without `fake:` it must be one of the named ones,
+// w8g32a8g32 or w8g16a8g32, which hold what GGUF stores as Q8_0 and Q6_K, or w2ca8s, w4ca8s or w8ca8s, which
+// the kernels of the mobile format compute. Zero points need `fake:`.
 // mobile: levels, bits and static scales as the checkpoint says.
 // stored: each matrix in the arithmetic that fits how the file stores it, so that no level changes: 4 bits in
-// groups of 32 as int4, 4 or 8 bits per channel as int4-channel or int8, other levels times float, floats as
-// they are.
+// groups of 32 as int4, 8 or 6 bits in groups of 32 or 16 as w8g32a8g32 or w8g16a8g32, 4 or 8 bits per
+// channel as int4-channel or int8, other levels times float, floats as they are.
 #pragma once
 
 #include <array>

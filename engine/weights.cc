@@ -135,7 +135,8 @@ Result<void> Builder::check_room() const {
     } else if (scheme.fake) {
       bytes += tensor->elements() * sizeof(float);
     } else {
-      bytes += kernels::packed_bytes(format, scheme.weight_bits, tensor->rows(), tensor->columns());
+      bytes += kernels::packed_bytes(format, scheme.weight_bits, tensor->rows(), tensor->columns(),
+                                     scheme.weight_group);
     }
   }
   return check_memory(bytes, "weights as " + to_string(scheme_));
@@ -172,16 +173,16 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
     weights.head_matrix = std::make_unique<Matrix>(std::move(*head_matrix));
   }
   weights.head = Head(one ? weights.embed_matrix.get() : weights.head_matrix.get());
+  // Rounded to the type the model computes in: that of its float weights, or the one that config.json names
+  // where they are levels, or F16, to which GGUF's converters bring bfloat16 models.
+  const bool plain = embed->encoding == Encoding::kPlain;
+  const bool named = !plain || embed->dtype == Dtype::kF16;
+  const bool bf16 = named ? config_.dtype == "bfloat16" : embed->dtype == Dtype::kBf16;
+  const bool f16 = named && config_.dtype == "float16";
   const auto rounded_root = [&](size_t width) {
     const float root = static_cast<float>(std::sqrt(static_cast<double>(width)));
-    // Levels stand for values of the type that config.json names.
-    const bool floats =
-        embed->dtype == Dtype::kF32 || embed->dtype == Dtype::kF16 || embed->dtype == Dtype::kBf16;
-    const bool bf16 = floats ? embed->dtype == Dtype::kBf16 : config_.dtype == "bfloat16";
-    const bool f16 = floats ? embed->dtype == Dtype::kF16 : config_.dtype == "float16";
-    return bf16  ? kernels::from_bf16(kernels::to_bf16(root))
-           : f16 ? kernels::from_f16(kernels::to_f16(root))
-                 : root;
+    if (bf16) return kernels::from_bf16(kernels::to_bf16(root));
+    return f16 ? kernels::from_f16(kernels::to_f16(root)) : root;
   };
   weights.embedding_scale = rounded_root(config_.hidden_size);
   weights.ple_scale = rounded_root(config_.ple_width);

@@ -91,7 +91,7 @@ struct Weights {
   std::unique_ptr<Matrix> embed_matrix, head_matrix;  // one null: the other serves both, or the file does
   Embedding embedding;
   Head head;
-  float embedding_scale = 1;  // sqrt(hidden) rounded to the checkpoint's dtype
+  float embedding_scale = 1;  // sqrt(hidden) rounded to the dtype of config.json
   float ple_scale = 1;        // sqrt(ple_width), likewise
   PleTable ple_table;
   Matrix ple_model_projection;             // (layers * ple_width, hidden)

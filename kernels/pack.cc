@@ -140,7 +140,8 @@ void pack_panel(WeightFormat format, size_t cols, size_t n, const int8_t* levels
 
 }  // namespace
 
-size_t packed_bytes(WeightFormat format, int bits, size_t rows, size_t cols) {
+size_t packed_bytes(WeightFormat format, int bits, size_t rows, size_t cols, size_t group) {
+  if (format == WeightFormat::kInt8Group) return int8_group_matrix_bytes(rows, cols, group);
   if (format == WeightFormat::kLevels) return rows * level_row_bytes(bits, cols);
   return (rows + kPanelRows - 1) / kPanelRows * panel_bytes(format, cols);
 }

@@ -23,7 +23,8 @@ namespace gemma::kernels {
 inline constexpr int kLayoutVersion = 1;
 
 // Bytes of a packed matrix of that format (panels or kLevels), scales of channel formats excluded.
-size_t packed_bytes(WeightFormat format, int bits, size_t rows, size_t cols);
+// `group` counts for kInt8Group only, whose scales lie inside.
+size_t packed_bytes(WeightFormat format, int bits, size_t rows, size_t cols, size_t group = 0);
 
 // Writes rows [row0, row0 + n) of a matrix: levels (n, cols) signed, scales_f16 (n, cols/32) for kInt4Group32
 // (null otherwise). row0 is a multiple of 16; n too, unless these are the matrix's last rows, in which case

@@ -326,6 +326,10 @@ std::span<const std::byte> GgufCheckpoint::mapped(const TensorInfo& tensor) cons
   return impl_->files[place->parts[0].file].mapped(*place->parts[0].tensor);
 }
 
+bool is_gguf_path(std::string_view path) {
+  return path.ends_with(".gguf");
+}
+
 Result<std::string> find_gguf(const std::string& folder) {
   std::error_code error;
   std::vector<std::string> found;

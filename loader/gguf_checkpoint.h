@@ -40,6 +40,8 @@ class GgufCheckpoint final : public TensorSource {
   std::unique_ptr<Impl> impl_;
 };
 
+bool is_gguf_path(std::string_view path);  // ends in ".gguf"
+
 // The .gguf file of a folder that holds a text model: the only one, or the first of a split one; files named
 // mmproj are vision and audio and are passed over. Empty if there is none. kUsage naming them if there are
 // several.

@@ -1,6 +1,7 @@
 #include "loader/gguf_config.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
@@ -52,11 +53,9 @@ class ConfigReader {
       keys_.invalid("vocab_size", "there is no token_embd.weight whose rows would say");
     } else {
       config_.vocab_size = embed->rows();
-      // Quantized files come from bfloat16 weights.
-      const bool plain = embed->encoding == Encoding::kPlain;
-      config_.dtype = !plain || embed->dtype == Dtype::kBf16 ? "bfloat16"
-                      : embed->dtype == Dtype::kF16          ? "float16"
-                                                             : "float32";
+      // Every published Gemma 4 was trained in bfloat16; F16 and quantized files are conversions.
+      const bool wide = embed->encoding == Encoding::kPlain && embed->dtype == Dtype::kF32;
+      config_.dtype = wide ? "float32" : "bfloat16";
     }
     config_.ple_width =
         static_cast<size_t>(keys_.integer("embedding_length_per_layer_input", 0, kMaxSize).value_or(0));
@@ -184,8 +183,11 @@ class ConfigReader {
                         "rope_freqs.weight: expected ones followed by 1e30, found other divisors");
       return;
     }
-    config_.full_rope.partial_rotary_factor =
-        2 * static_cast<double>(turning) / static_cast<double>(head_dim);
+    const auto half = static_cast<double>(head_dim) / 2;
+    double share = static_cast<double>(turning) / half;
+    // Whoever multiplies by half the head again must not lose a pair to rounding.
+    while (static_cast<size_t>(share * half) < turning) share = std::nextafter(share, 2.0);
+    config_.full_rope.partial_rotary_factor = share;
   }
 
   const GgufCheckpoint& checkpoint_;

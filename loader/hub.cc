@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "loader/file.h"
+#include "loader/gguf_checkpoint.h"
 #include "loader/hub_cache.h"
 #include "loader/hub_id.h"
 #include "loader/in_quotes.h"
@@ -40,6 +41,19 @@ Result<std::string> resolve(const HubRepository& repository, const HubId& id) {
               id.pull_command());
 }
 
+// The folder, if it holds a checkpoint; else its .gguf file; empty if it holds neither.
+Result<std::string> find_in_folder(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) return std::string();
+  const bool config = fs::exists(folder / "config.json", error);
+  const bool weights = fs::exists(folder / "model.safetensors", error) ||
+                       fs::exists(folder / "model.safetensors.index.json", error);
+  if (config && weights) return folder.string();
+  Result<std::string> gguf = find_gguf(folder.string());
+  if (!gguf || !gguf->empty()) return gguf;
+  return config ? folder.string() : std::string();
+}
+
 Result<std::string> find_in_cache(const HubId& id) {
   const std::optional<fs::path> cache = hub_cache_folder();
   if (!cache) {
@@ -54,11 +68,12 @@ Result<std::string> find_in_cache(const HubId& id) {
   Result<std::string> commit = resolve(repository, id);
   if (!commit) return fail(commit.error());
   const fs::path snapshot = repository.snapshot(*commit);
-  if (!fs::exists(snapshot / "config.json", error)) {
+  Result<std::string> found = find_in_folder(snapshot);
+  if (found && found->empty()) {
     return fail(ErrorCode::kNotFound, id.id(),
                 "the download is incomplete: no config.json in " + snapshot.string(), id.pull_command());
   }
-  return snapshot.string();
+  return found;
 }
 
 }  // namespace
@@ -71,13 +86,15 @@ Result<std::string> find_model(const std::string& model) {
   std::error_code error;
   const fs::file_status status = fs::status(model, error);
   if (fs::is_directory(status)) {
-    if (fs::exists(fs::path(model) / "config.json", error)) return model;
+    Result<std::string> found = find_in_folder(model);
+    if (!found || !found->empty()) return found;
     return fail(ErrorCode::kNotFound, model, "the folder holds no config.json",
                 "a model folder holds config.json, model.safetensors (or shards and their index) and "
-                "tokenizer.json");
+                "tokenizer.json, or one .gguf file");
   }
   if (fs::exists(status)) {
-    return fail(ErrorCode::kUsage, model, "expected a model's folder, found a file",
+    if (is_gguf_path(model)) return model;
+    return fail(ErrorCode::kUsage, model, "expected a model's folder or a .gguf file, found another file",
                 "give the folder that holds it");
   }
   if (const std::optional<HubId> id = parse_hub_id(model)) return find_in_cache(*id);

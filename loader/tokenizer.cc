@@ -74,6 +74,20 @@ Result<Tokenizer> Tokenizer::build(const TokenizerParts& parts, const std::strin
   return from_lists(std::move(lists), where);
 }
 
+TokenizerParts Tokenizer::parts() const {
+  TokenizerParts parts;
+  const auto text = [&](int32_t id) { return std::string(core_->vocabulary.piece(id)); };
+  for (size_t id = 0; id < vocab_size(); ++id) parts.pieces.push_back(text(static_cast<int32_t>(id)));
+  for (const BpePairs::Merge& merge : core_->bpe.pairs().by_rank()) {
+    parts.merges.emplace_back(text(merge.left), text(merge.right));
+  }
+  for (const AddedToken& token : core_->added.tokens()) {
+    parts.added.push_back({token.id, token.content, token.special});
+  }
+  parts.add_bos = core_->add_bos;
+  return parts;
+}
+
 Result<Tokenizer> Tokenizer::parse_compiled(std::span<const std::byte> bytes, const std::string& where) {
   Result<TokenizerLists> lists = parse_compiled_tokenizer(bytes, where);
   if (!lists) return fail(lists.error());

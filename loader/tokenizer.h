@@ -80,6 +80,9 @@ class Tokenizer {
   // tokens. Ids out of range and holes give nothing and, like skipped tokens, do not end a run.
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
 
+  // What build() makes this tokenizer of again: for writing it in another format.
+  TokenizerParts parts() const;
+
   size_t vocab_size() const;                                   // highest id + 1
   std::optional<int32_t> id_of(std::string_view piece) const;  // exact piece or added token
   std::string_view piece(int32_t id) const;  // raw ("▁the", "<0x0A>"); empty for holes and out of range

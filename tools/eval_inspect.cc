@@ -261,7 +261,7 @@ Result<Inspection> inspect(const Model& model) {
   }
   found.chat_template = to_string(ChatTemplate::kNone);
   if (!found.folder.empty()) {
-    Result<TemplateFile> chat = read_template(found.folder);
+    Result<TemplateFile> chat = model.chat_template();
     if (!chat) return fail(std::move(chat.error()));
     found.chat_template = to_string(detect_template(chat->text));
     found.card = read_model_card(found.folder + "/README.md");
@@ -282,7 +282,7 @@ ExitCode eval_inspect(int argc, const char* const* argv) {
                .target = &model_name,
                .value = "MODEL",
                .default_text = "the shipped model",
-               .help = "a folder, a hub id such as google/gemma-4-E2B-it, or synthetic:SIZE"});
+               .help = "a folder, a .gguf file, a hub id such as google/gemma-4-E2B-it, or synthetic:SIZE"});
   options.add({.name = "json", .target = &json, .help = "print one JSON object instead of text"});
   if (const std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
   const Result<std::unique_ptr<Model>> model = open_model(model_name, /*tokenizer=*/true);

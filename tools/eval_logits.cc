@@ -250,7 +250,7 @@ ExitCode eval_logits(int argc, const char* const* argv) {
                .target = &request.model,
                .value = "MODEL",
                .default_text = "the shipped model",
-               .help = "a folder, a hub id such as google/gemma-4-E2B-it, or synthetic:SIZE"});
+               .help = "a folder, a .gguf file, a hub id such as google/gemma-4-E2B-it, or synthetic:SIZE"});
   options.add({.name = "scheme",
                .target = &request.scheme,
                .value = "SCHEME",

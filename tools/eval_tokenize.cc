@@ -77,7 +77,7 @@ ExitCode eval_tokenize(int argc, const char* const* argv) {
                .target = &model_name,
                .value = "MODEL",
                .default_text = "the shipped model",
-               .help = "a folder, a hub id such as google/gemma-4-E2B-it, or synthetic:SIZE"});
+               .help = "a folder, a .gguf file, a hub id such as google/gemma-4-E2B-it, or synthetic:SIZE"});
   options.group("Input, one of");
   options.add({.name = "text", .target = &request.text, .help = "the text to encode; <bos> is not added"});
   options.add(

@@ -54,7 +54,7 @@ Result<PromptFormat> prompt_format(const Model& model, const RunFlags& flags) {
   if (model.folder().empty()) {
     known = model.config().small() ? ChatTemplate::kGemma4Small : ChatTemplate::kGemma4Large;
   } else {
-    Result<TemplateFile> file = read_template(model.folder());
+    Result<TemplateFile> file = model.chat_template();
     if (!file) return fail(std::move(file.error()));
     if (!file->text.empty()) known = detect_template(file->text);
   }

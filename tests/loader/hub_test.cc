@@ -138,10 +138,21 @@ TEST_CASE("what is neither a folder nor an id") {
   CHECK(refusal(std::string(97, 'a') + "/b").what.starts_with("no such folder"));
 }
 
-TEST_CASE("a file is not a model, and nothing is not one either") {
+TEST_CASE("a .gguf file is a model, and so is a folder that holds one and no safetensors") {
   TemporaryFolder folder;
-  CHECK(refusal(folder.write("model.gguf", "x"), ErrorCode::kUsage).what ==
-        "expected a model's folder, found a file");
+  const std::string path = folder.write("model.gguf", "x");
+  CHECK(*find_model(path) == path);
+  CHECK(*find_model(folder.path()) == path);
+  folder.write("config.json", "{}");
+  CHECK(*find_model(folder.path()) == path);
+  folder.write("model.safetensors", "x");
+  CHECK(*find_model(folder.path()) == folder.path());
+}
+
+TEST_CASE("another file is not a model, and nothing is not one either") {
+  TemporaryFolder folder;
+  CHECK(refusal(folder.write("model.bin", "x"), ErrorCode::kUsage).what ==
+        "expected a model's folder or a .gguf file, found another file");
   CHECK(refusal("", ErrorCode::kUsage).what == "no model named");
 }
 
