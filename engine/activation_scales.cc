@@ -95,7 +95,10 @@ bool trained_with_static_scales(const TensorSource& source) {
   const bool levels = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
     return tensor.encoding != Encoding::kPlain && tensor.encoding != Encoding::kPanels;
   });
-  return levels && source.declared_scheme().empty() && carries_static_scales(source);
+  const bool calibrated = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
+    return tensor.name.ends_with(kInputRange);
+  });
+  return levels && !calibrated && source.declared_scheme().empty() && carries_static_scales(source);
 }
 
 Result<void> check_static_scales(const Scheme& scheme, const TensorSource& source) {

@@ -53,7 +53,8 @@ Result<KvScales> read_kv_scales(const TensorSource& source, size_t layer);
 
 // Whether the checkpoint has static scales, or stores levels in the mobile format.
 bool carries_static_scales(const TensorSource& source);
-// Whether it was trained with them, as mobile checkpoints are: it stores its levels in a published format.
+// Whether it was trained with them, as mobile checkpoints are: it stores its levels in a published format,
+// and calibration has left no ranges.
 bool trained_with_static_scales(const TensorSource& source);
 
 // kUsage if a scheme wants static scales that the checkpoint does not have, or trained ones where they are

@@ -23,9 +23,8 @@ struct Seen {
 // Which matrix belongs to which module, and what both saw.
 class Histograms final : public ActivationObserver {
  public:
-  Histograms(const Weights& weights, bool outputs) : outputs_(outputs) {
-    const std::string head = weights.head_matrix ? "lm_head" : "embed_tokens";
-    add(head, weights.head.matrix());
+  Histograms(const Weights& weights, bool head_apart, bool outputs) : outputs_(outputs) {
+    add(head_apart ? "lm_head" : "embed_tokens", weights.head.matrix());
     add("per_layer_model_projection", weights.ple_model_projection);
     for (size_t i = 0; i < weights.layers.size(); ++i) {
       const LayerWeights& layer = weights.layers[i];
@@ -156,7 +155,9 @@ Scheme with_float_activations(const Scheme& scheme) {
 Result<Calibration> calibrate(const Model& model, std::span<const int32_t> ids,
                               const CalibrationOptions& options) {
   if (Result<void> checked = check(model, ids, options); !checked) return fail(std::move(checked.error()));
-  Histograms histograms(model.weights(), options.outputs);
+  Result<bool> head_apart = head_is_apart(model.config(), model.source(), model.team());
+  if (!head_apart) return fail(std::move(head_apart.error()));
+  Histograms histograms(model.weights(), *head_apart, options.outputs);
   SessionOptions session_options;
   session_options.context = std::min(options.window, model.config().max_positions);
   session_options.observer = &histograms;

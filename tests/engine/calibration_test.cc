@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include <doctest/doctest.h>
 
@@ -98,6 +99,11 @@ TEST_CASE("every matrix but the router gets scales, and the experts of a layer s
   CHECK(read_activation_scales(source, "layers.0.mlp.up_proj.weight")->input > 0);
   CHECK(read_activation_scales(source, "layers.0.experts.down_proj")->input > 0);
   CHECK(read_activation_scales(source, "lm_head.weight")->input > 0);
+}
+
+TEST_CASE("a tied head that the scheme stores apart still finds its scales under the embedding's name") {
+  const std::unique_ptr<Model> model = load(golden("tiny-ple"), "w4c,head=w8c");
+  for (const CalibratedMatrix& matrix : calibrated(*model).matrices) CHECK(matrix.module != "lm_head");
 }
 
 TEST_CASE("threads have no say in the scales, nor has where the windows' chunks end") {
