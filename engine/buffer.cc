@@ -15,7 +15,6 @@
 namespace gemma {
 namespace {
 
-constexpr size_t kMapFrom = size_t{2} << 20;
 constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
 
 uint64_t read_number(const char* path, uint64_t otherwise) {
@@ -47,7 +46,7 @@ Result<Buffer> Buffer::allocate(size_t bytes, const std::string& what) {
   Buffer buffer;
   if (bytes == 0) return buffer;
   void* memory = nullptr;
-  if (bytes >= kMapFrom) {
+  if (bytes >= kMappedBufferBytes) {
     memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) memory = nullptr;
     // Advice only: without huge pages everything still works, with more TLB misses.
@@ -67,11 +66,26 @@ Result<Buffer> Buffer::allocate(size_t bytes, const std::string& what) {
 
 Buffer::~Buffer() {
   if (data_ == nullptr) return;
-  if (bytes_ >= kMapFrom) {
+  if (bytes_ >= kMappedBufferBytes) {
     munmap(data_, bytes_);
   } else {
     std::free(data_);
   }
+}
+
+uint64_t resident_once_touched(uint64_t bytes, uint64_t touched) {
+  // "always [madvise] never": the word in brackets counts.
+  static const bool huge = [] {
+    std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
+    std::string words;
+    return std::getline(file, words) && words.find("[never]") == std::string::npos;
+  }();
+  constexpr uint64_t kPage = 4096, kHuge = uint64_t{2} << 20;
+  const auto up = [](uint64_t n, uint64_t to) { return (n + to - 1) / to * to; };
+  if (bytes < kMappedBufferBytes) return bytes;
+  touched = std::min(touched, bytes);
+  if (huge && up(touched, kHuge) <= bytes) return up(touched, kHuge);
+  return up(touched, kPage);
 }
 
 uint64_t available_memory_bytes() {

@@ -46,6 +46,13 @@ class Buffer {
   size_t bytes_ = 0;
 };
 
+// From this size on a buffer is a memory map of its own.
+inline constexpr size_t kMappedBufferBytes = size_t{2} << 20;
+
+// What of a buffer lies in memory once its first `touched` bytes have been written: all of a small one, whole
+// pages of a mapped one, and huge pages where the system gives them.
+uint64_t resident_once_touched(uint64_t bytes, uint64_t touched);
+
 // Bytes this process may still take: the least of what the machine has available (MemAvailable), what the
 // control group leaves and what RLIMIT_AS leaves.
 uint64_t available_memory_bytes();

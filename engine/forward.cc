@@ -42,13 +42,62 @@ struct Forward::Rows {
   size_t count;
 };
 
-uint64_t Forward::plan_bytes(const ModelConfig& c, size_t chunk, size_t context, size_t threads) {
-  const Widths w = widest(c);
-  const uint64_t per_token = 3 * c.hidden_size + 2 * w.heads + 2 * w.kv + 2 * w.intermediate +
-                             (c.layers.size() + 1) * c.ple_width + (c.experts > 0 ? 3 * c.hidden_size : 0) +
-                             2 * w.heads / std::max<size_t>(c.heads, 1);
-  return (per_token * chunk + uint64_t{threads} * context + kLogitRows * c.vocab_size) * sizeof(float) +
-         LinearScratch::plan_bytes(std::max(chunk, kLogitRows), w.columns, threads);
+std::vector<Forward::PlannedBuffer> Forward::plan(const ModelConfig& config, size_t chunk, size_t context,
+                                                  size_t threads) {
+  using F = Forward;
+  const Widths w = widest(config);
+  const size_t d = config.hidden_size;
+  const size_t moe = config.experts > 0 ? d : 0;
+  const size_t half_head = w.heads / std::max<size_t>(config.heads, 1) / 2;
+  constexpr auto kActs = MemoryPart::kActivations;
+  constexpr auto kScratch = MemoryPart::kScratch;
+  constexpr auto kTokens = PlannedBuffer::Rows::kTokens;
+  return {
+      {[](F& f) -> Buffer& { return f.x_; }, kActs, chunk, d, kTokens},
+      {[](F& f) -> Buffer& { return f.normed_; }, kActs, chunk, d, kTokens},
+      {[](F& f) -> Buffer& { return f.branch_; }, kActs, chunk, d, kTokens},
+      {[](F& f) -> Buffer& { return f.q_; }, kActs, chunk, w.heads, kTokens},
+      {[](F& f) -> Buffer& { return f.mixed_; }, kActs, chunk, w.heads, kTokens},
+      {[](F& f) -> Buffer& { return f.k_; }, kActs, chunk, w.kv, kTokens},
+      {[](F& f) -> Buffer& { return f.v_; }, kActs, chunk, w.kv, kTokens},
+      {[](F& f) -> Buffer& { return f.gate_; }, kActs, chunk, w.intermediate, kTokens},
+      {[](F& f) -> Buffer& { return f.up_; }, kActs, chunk, w.intermediate, kTokens},
+      {[](F& f) -> Buffer& { return f.ple_; }, kActs, chunk, config.layers.size() * config.ple_width,
+       kTokens},
+      {[](F& f) -> Buffer& { return f.ple_gate_; }, kActs, chunk, config.ple_width, kTokens},
+      {[](F& f) -> Buffer& { return f.moe_; }, kActs, chunk, moe, kTokens},
+      {[](F& f) -> Buffer& { return f.expert_in_; }, kActs, chunk, moe, kTokens},
+      {[](F& f) -> Buffer& { return f.expert_out_; }, kActs, chunk, moe, kTokens},
+      {[](F& f) -> Buffer& { return f.scores_; }, kScratch, threads, context, PlannedBuffer::Rows::kThreads},
+      {[](F& f) -> Buffer& { return f.cos_[0]; }, kScratch, chunk, half_head, kTokens},
+      {[](F& f) -> Buffer& { return f.sin_[0]; }, kScratch, chunk, half_head, kTokens},
+      {[](F& f) -> Buffer& { return f.cos_[1]; }, kScratch, chunk, half_head, kTokens},
+      {[](F& f) -> Buffer& { return f.sin_[1]; }, kScratch, chunk, half_head, kTokens},
+      {[](F& f) -> Buffer& { return f.logits_; }, MemoryPart::kLogits, kLogitRows, config.vocab_size,
+       PlannedBuffer::Rows::kLogits},
+  };
+}
+
+LinearScratch::Plan Forward::linear_plan(const ModelConfig& config, size_t chunk, size_t threads) {
+  return LinearScratch::plan(std::max(chunk, kLogitRows), widest(config).columns, threads);
+}
+
+uint64_t Forward::plan_bytes(const ModelConfig& config, size_t chunk, size_t context, size_t threads) {
+  uint64_t bytes = LinearScratch::plan_bytes(std::max(chunk, kLogitRows), widest(config).columns, threads);
+  for (const PlannedBuffer& planned : plan(config, chunk, context, threads)) {
+    bytes += uint64_t{planned.rows} * planned.row_floats * sizeof(float);
+  }
+  return bytes;
+}
+
+void Forward::list_memory(std::vector<MemoryRange>& ranges) const {
+  linear_.list_memory(ranges);
+  // The table's accessors are for create(), which fills the buffers; here they are only looked at.
+  Forward& self = const_cast<Forward&>(*this);
+  for (const PlannedBuffer& planned : plan(*config_, 0, 0, 0)) {
+    const Buffer& buffer = planned.of(self);
+    ranges.push_back({.part = planned.part, .begin = buffer.data(), .bytes = buffer.bytes()});
+  }
 }
 
 Result<Forward> Forward::create(const ModelConfig& config, const Weights& weights, const ThreadTeam& team,
@@ -59,40 +108,16 @@ Result<Forward> Forward::create(const ModelConfig& config, const Weights& weight
   f.team_ = &team;
   f.kernels_ = &kernels;
   f.context_ = context;
-  const Widths w = widest(config);
-  Result<LinearScratch> scratch = LinearScratch::create(std::max(chunk, kLogitRows), w.columns, team.size());
+  Result<LinearScratch> scratch =
+      LinearScratch::create(std::max(chunk, kLogitRows), widest(config).columns, team.size());
   if (!scratch) return fail(std::move(scratch.error()));
   f.linear_ = std::move(*scratch);
 
-  const size_t d = config.hidden_size;
-  const size_t moe = config.experts > 0 ? d : 0;
-  const size_t half_head = w.heads / config.heads / 2;
-  const std::pair<Buffer*, size_t> wanted[] = {
-      {&f.x_, chunk * d},
-      {&f.normed_, chunk * d},
-      {&f.branch_, chunk * d},
-      {&f.q_, chunk * w.heads},
-      {&f.mixed_, chunk * w.heads},
-      {&f.k_, chunk * w.kv},
-      {&f.v_, chunk * w.kv},
-      {&f.gate_, chunk * w.intermediate},
-      {&f.up_, chunk * w.intermediate},
-      {&f.ple_, chunk * config.layers.size() * config.ple_width},
-      {&f.ple_gate_, chunk * config.ple_width},
-      {&f.moe_, chunk * moe},
-      {&f.expert_in_, chunk * moe},
-      {&f.expert_out_, chunk * moe},
-      {&f.scores_, team.size() * context},
-      {&f.cos_[0], chunk * half_head},
-      {&f.sin_[0], chunk * half_head},
-      {&f.cos_[1], chunk * half_head},
-      {&f.sin_[1], chunk * half_head},
-      {&f.logits_, kLogitRows * config.vocab_size},
-  };
-  for (const auto& [buffer, floats] : wanted) {
-    Result<Buffer> memory = Buffer::allocate(floats * sizeof(float), "activations");
+  for (const PlannedBuffer& planned : plan(config, chunk, context, team.size())) {
+    Result<Buffer> memory =
+        Buffer::allocate(planned.rows * planned.row_floats * sizeof(float), "activations");
     if (!memory) return fail(std::move(memory.error()));
-    *buffer = std::move(*memory);
+    planned.of(f) = std::move(*memory);
   }
   for (const LayerConfig& layer : config.layers) {
     std::vector<double>& frequencies = f.frequencies_[layer.full_attention];

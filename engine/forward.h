@@ -41,6 +41,19 @@ class Forward {
                                 const kernels::KernelTable& kernels, size_t chunk, size_t context);
   static uint64_t plan_bytes(const ModelConfig& config, size_t chunk, size_t context, size_t threads);
 
+  // What create() allocates besides the matmuls' scratch: rows of `row_floats`, written as far as tokens,
+  // threads or positions reach.
+  struct PlannedBuffer {
+    Buffer& (*of)(Forward& forward);
+    MemoryPart part;
+    size_t rows, row_floats;
+    enum class Rows { kTokens, kThreads, kLogits } counts;
+  };
+  static std::vector<PlannedBuffer> plan(const ModelConfig& config, size_t chunk, size_t context,
+                                         size_t threads);
+  static LinearScratch::Plan linear_plan(const ModelConfig& config, size_t chunk, size_t threads);
+  void list_memory(std::vector<MemoryRange>& ranges) const;
+
   // Runs the chunk, writes its keys and values, hands out what was asked for. Where no logits are wanted a
   // position's work ends after the K/V projection of the last layer that owns a cache: nothing later reads
   // it. Fails only if a row of the per-layer table cannot be read.

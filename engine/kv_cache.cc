@@ -6,25 +6,23 @@
 #include <fmt/format.h>
 
 namespace gemma {
-namespace {
 
-size_t slots_of(const ModelConfig& config, const LayerConfig& layer, const KvCacheOptions& options) {
+size_t kv_type_bytes(kernels::KvType type) {
+  return type == kernels::KvType::kF32 ? 4 : 2;
+}
+
+size_t KvCache::plan_slots(const ModelConfig& config, const LayerConfig& layer,
+                           const KvCacheOptions& options) {
   if (!layer.owns_kv) return 0;
   if (layer.full_attention) return options.context;
   const size_t ring = config.sliding_window - 1 + std::max(options.chunk, options.rollback);
   return std::min(ring, options.context);
 }
 
-}  // namespace
-
-size_t kv_type_bytes(kernels::KvType type) {
-  return type == kernels::KvType::kF32 ? 4 : 2;
-}
-
 uint64_t KvCache::plan_bytes(const ModelConfig& config, const KvCacheOptions& options) {
   uint64_t bytes = 0;
   for (const LayerConfig& layer : config.layers) {
-    bytes += uint64_t{2} * slots_of(config, layer, options) * layer.kv_heads * layer.head_dim *
+    bytes += uint64_t{2} * plan_slots(config, layer, options) * layer.kv_heads * layer.head_dim *
              kv_type_bytes(options.type);
   }
   return bytes;
@@ -35,7 +33,7 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const KvCacheOptions&
   cache.options_ = options;
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const LayerConfig& source = config.layers[i];
-    KvLayer layer{source.kv_heads, source.head_dim, slots_of(config, source, options), {}, {}};
+    KvLayer layer{source.kv_heads, source.head_dim, plan_slots(config, source, options), {}, {}};
     const size_t bytes = layer.slots * layer.kv_heads * layer.head_dim * kv_type_bytes(options.type);
     for (Buffer* buffer : {&layer.keys, &layer.values}) {
       Result<Buffer> memory = Buffer::allocate(bytes, fmt::format("KV cache of layer {}", i));
@@ -83,6 +81,16 @@ uint64_t KvCache::used_bytes(size_t position) const {
              kv_type_bytes(options_.type);
   }
   return bytes;
+}
+
+void KvCache::list_memory(const ModelConfig& config, std::vector<MemoryRange>& ranges) const {
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const MemoryPart part = config.layers[i].full_attention ? MemoryPart::kKvFull : MemoryPart::kKvSliding;
+    for (const Buffer* buffer : {&layers_[i].keys, &layers_[i].values}) {
+      if (buffer->bytes() == 0) continue;
+      ranges.push_back({.part = part, .layer = i, .begin = buffer->data(), .bytes = buffer->bytes()});
+    }
+  }
 }
 
 void KvCache::serialize(size_t position, std::byte* out) const {

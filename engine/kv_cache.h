@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/buffer.h"
+#include "engine/memory_range.h"
 #include "kernels/kernel_table.h"
 #include "loader/config.h"
 
@@ -56,6 +57,11 @@ class KvCache {
   uint64_t reserved_bytes() const;
   uint64_t used_bytes(size_t position) const;
 
+  void list_memory(const ModelConfig& config, std::vector<MemoryRange>& ranges) const;
+
+  // Positions that a layer keeps in memory; 0 if it reads another's.
+  static size_t plan_slots(const ModelConfig& config, const LayerConfig& layer,
+                           const KvCacheOptions& options);
   // Bytes that create() would reserve.
   static uint64_t plan_bytes(const ModelConfig& config, const KvCacheOptions& options);
 

@@ -21,23 +21,31 @@ size_t row_grain(size_t cols, size_t tokens) {
 
 }  // namespace
 
-uint64_t LinearScratch::plan_bytes(size_t tokens, size_t max_cols, size_t threads) {
+LinearScratch::Plan LinearScratch::plan(size_t tokens, size_t max_cols, size_t threads) {
   const uint64_t cells = uint64_t{tokens} * max_cols;
-  return cells * (sizeof(float) + 1) + 2 * (cells / kSmallestGroup + tokens) * sizeof(float) +
-         uint64_t{threads} * kernels::kPanelRows * max_cols * sizeof(float);
+  const uint64_t groups = cells / kSmallestGroup + tokens;
+  return {cells * sizeof(float), cells, groups * sizeof(float), groups * sizeof(int32_t),
+          uint64_t{threads} * kernels::kPanelRows * max_cols * sizeof(float)};
+}
+
+uint64_t LinearScratch::plan_bytes(size_t tokens, size_t max_cols, size_t threads) {
+  const Plan p = plan(tokens, max_cols, threads);
+  return p.fake + p.levels + p.scales + p.sums + p.unpacked;
+}
+
+void LinearScratch::list_memory(std::vector<MemoryRange>& ranges) const {
+  for (const Buffer* buffer : {&fake_, &levels_, &scales_, &sums_, &rows_}) {
+    ranges.push_back({.part = MemoryPart::kScratch, .begin = buffer->data(), .bytes = buffer->bytes()});
+  }
 }
 
 Result<LinearScratch> LinearScratch::create(size_t tokens, size_t max_cols, size_t threads) {
   LinearScratch scratch;
   scratch.max_cols_ = max_cols;
-  const size_t cells = tokens * max_cols;
-  const size_t groups = cells / kSmallestGroup + tokens;
+  const Plan p = plan(tokens, max_cols, threads);
   const std::pair<Buffer*, size_t> wanted[] = {
-      {&scratch.fake_, cells * sizeof(float)},
-      {&scratch.levels_, cells},
-      {&scratch.scales_, groups * sizeof(float)},
-      {&scratch.sums_, groups * sizeof(int32_t)},
-      {&scratch.rows_, threads * kernels::kPanelRows * max_cols * sizeof(float)},
+      {&scratch.fake_, p.fake}, {&scratch.levels_, p.levels}, {&scratch.scales_, p.scales},
+      {&scratch.sums_, p.sums}, {&scratch.rows_, p.unpacked},
   };
   for (const auto& [buffer, bytes] : wanted) {
     Result<Buffer> memory = Buffer::allocate(bytes, "matmul scratch");

@@ -5,9 +5,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "engine/buffer.h"
 #include "engine/matrix.h"
+#include "engine/memory_range.h"
 #include "engine/thread_team.h"
 #include "kernels/kernel_table.h"
 
@@ -19,6 +21,14 @@ class LinearScratch {
   // For inputs of at most `tokens` rows and `max_cols` columns.
   static Result<LinearScratch> create(size_t tokens, size_t max_cols, size_t threads);
   static uint64_t plan_bytes(size_t tokens, size_t max_cols, size_t threads);
+
+  // Bytes of each buffer. `fake` is written under fake schemes, `unpacked` where levels are multiplied in
+  // float, the others where the input is quantized.
+  struct Plan {
+    uint64_t fake, levels, scales, sums, unpacked;
+  };
+  static Plan plan(size_t tokens, size_t max_cols, size_t threads);
+  void list_memory(std::vector<MemoryRange>& ranges) const;
 
  private:
   friend class LinearInput;

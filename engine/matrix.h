@@ -10,6 +10,7 @@
 #include "engine/fake_rounding.h"
 #include "kernels/activations.h"
 #include "kernels/matrix.h"
+#include "kernels/pack.h"
 
 namespace gemma {
 
@@ -35,6 +36,24 @@ class Matrix {
   const kernels::MatrixView& view() const { return view_; }
   const InputFormat& input() const { return input_; }
   bool empty() const { return view_.rows == 0; }
+
+  // Memory of its own, which the experts of a tensor share; null if it lies in a memory map.
+  const Buffer* memory() const { return memory_.get(); }
+  // Bytes that the view reads where a file is mapped; 0 for a matrix with memory of its own.
+  uint64_t mapped_bytes() const {
+    using kernels::WeightFormat;
+    if (memory_ != nullptr || empty()) return 0;
+    const uint64_t elements = uint64_t{view_.rows} * view_.cols;
+    switch (view_.format) {
+      case WeightFormat::kF32:
+        return 4 * elements;
+      case WeightFormat::kBf16:
+      case WeightFormat::kF16:
+        return 2 * elements;
+      default:
+        return kernels::packed_bytes(view_.format, view_.bits, view_.rows, view_.cols, view_.group);
+    }
+  }
 
  private:
   kernels::MatrixView view_;

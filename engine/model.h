@@ -50,6 +50,7 @@ class Model {
   const Scheme& scheme() const { return scheme_; }
   const std::string& scheme_reason() const { return scheme_reason_; }  // why this one, if none was asked for
   const Weights& weights() const { return *weights_; }
+  const Weights* loaded_weights() const { return weights_.get(); }  // null: opened without weights
   const ThreadTeam& team() const { return *team_; }
   const kernels::KernelTable& kernels() const { return *kernels_; }
   double load_seconds() const { return load_seconds_; }
@@ -64,12 +65,14 @@ class Model {
   uint64_t owned_weight_bytes() const;
   uint64_t mapped_weight_bytes() const;
 
+  // For a model opened without weights: sets the scheme as load() would. kUsage as load().
+  Result<void> choose_scheme(const std::string& asked);
+
  private:
   Model() = default;
   Result<void> open_folder(bool tokenizer);
   Result<void> open_gguf(bool tokenizer);
   Result<void> take_tokenizer(Result<Tokenizer> tokenizer, const std::string& path);
-  Result<void> choose_scheme(const std::string& asked);
   Result<void> compute_fingerprint();
 
   std::string name_, folder_;

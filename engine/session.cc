@@ -13,11 +13,9 @@ constexpr size_t kLargestChunk = 4096;
 
 }  // namespace
 
-Result<Session> Session::create(const Model& model, const SessionOptions& asked) {
-  const ModelConfig& config = model.config();
-  Session session;
-  session.model_ = &model;
-  SessionOptions& options = session.options_ = asked;
+Result<SessionOptions> Session::resolve(const ModelConfig& config, const Scheme& scheme,
+                                        const SessionOptions& asked) {
+  SessionOptions options = asked;
   if (options.context == 0) options.context = std::min(config.max_positions, kDefaultContext);
   if (options.context > config.max_positions) {
     return fail(
@@ -31,7 +29,17 @@ Result<Session> Session::create(const Model& model, const SessionOptions& asked)
   }
   options.chunk = std::min(options.chunk, options.context);
   options.rollback = std::min(options.rollback, options.context);
-  if (!options.kv_type) options.kv_type = model.scheme().default_kv_type();
+  if (!options.kv_type) options.kv_type = scheme.default_kv_type();
+  return options;
+}
+
+Result<Session> Session::create(const Model& model, const SessionOptions& asked) {
+  const ModelConfig& config = model.config();
+  Result<SessionOptions> resolved = resolve(config, model.scheme(), asked);
+  if (!resolved) return fail(std::move(resolved.error()));
+  Session session;
+  session.model_ = &model;
+  const SessionOptions& options = session.options_ = *resolved;
 
   const KvCacheOptions cache_options{options.context, options.chunk, options.rollback, *options.kv_type};
   Result<void> room =
@@ -53,6 +61,14 @@ Result<Session> Session::create(const Model& model, const SessionOptions& asked)
 
 uint64_t Session::scratch_bytes() const {
   return Forward::plan_bytes(model_->config(), options_.chunk, options_.context, model_->team().size());
+}
+
+void Session::list_memory(std::vector<MemoryRange>& ranges) const {
+  cache_.list_memory(model_->config(), ranges);
+  forward_.list_memory(ranges);
+  ranges.push_back({.part = MemoryPart::kLogits,
+                    .begin = last_logits_.data(),
+                    .bytes = last_logits_.capacity() * sizeof(float)});
 }
 
 Result<void> Session::run(std::span<const int32_t> tokens, size_t logits_from, const LogitsSink* on_logits,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/forward.h"
+#include "engine/memory_range.h"
 #include "engine/model.h"
 
 namespace gemma {
@@ -39,6 +40,9 @@ class Session {
   // kUsage for options out of range or a context beyond the model's positions; kResource if the memory is not
   // there (checked before allocating). The model must outlive the session.
   static Result<Session> create(const Model& model, const SessionOptions& options);
+  // The options as create() takes them for such a model: defaults filled in, checked. kUsage.
+  static Result<SessionOptions> resolve(const ModelConfig& config, const Scheme& scheme,
+                                        const SessionOptions& options);
 
   const Model& model() const { return *model_; }
   const SessionOptions& options() const { return options_; }  // resolved: context and kv_type are set
@@ -77,6 +81,8 @@ class Session {
   uint64_t kv_reserved_bytes() const { return cache_.reserved_bytes(); }
   uint64_t kv_used_bytes() const { return cache_.used_bytes(position()); }
   uint64_t scratch_bytes() const;
+  // Every block this session holds.
+  void list_memory(std::vector<MemoryRange>& ranges) const;
 
  private:
   Result<void> run(std::span<const int32_t> tokens, size_t logits_from, const LogitsSink* on_logits,

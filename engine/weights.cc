@@ -10,13 +10,12 @@
 #include <fmt/ranges.h>
 
 #include "engine/static_matrix.h"
+#include "engine/weight_plan.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
 
 namespace gemma {
 namespace {
-
-using kernels::WeightFormat;
 
 // Elements of all matrices that will be built: everything two-dimensional but the per-layer table.
 uint64_t matrix_elements(const ModelConfig& config) {
@@ -109,36 +108,9 @@ Result<void> Builder::check_groups() const {
 
 Result<void> Builder::check_room() const {
   uint64_t bytes = 0;
-  for (const PlannedTensor& planned : plan_tensors(config_)) {
-    const TensorInfo* tensor = source_.find(planned.name);
-    if (tensor == nullptr || !planned.required || planned.tensor_class == TensorClass::kPle) continue;
-    if (planned.tensor_class == TensorClass::kFloat) {
-      bytes += tensor->elements() * sizeof(float);
-      continue;
-    }
-    Result<StoredTensor> stored = StoredTensor::open(source_, *tensor);
-    if (!stored) return fail(std::move(stored.error()));
-    const ClassScheme scheme = resolve(scheme_.of(planned.tensor_class), *stored);
-    const WeightFormat format = target_format(scheme, stored->float_type());
-    if (tensor->encoding == Encoding::kPanels && keeps_levels(scheme, *stored) && !scheme.fake)
-      continue;  // mapped
-    if (between_static_scales(scheme, *stored)) {
-      const bool own = is_static(scheme, *stored);
-      const bool in_file = own && planned.tensor_class == TensorClass::kEmbed;
-      bytes += in_file ? 0
-                       : static_matrix_bytes(own ? stored->bits() : scheme.weight_bits, tensor->rows(),
-                                             tensor->columns());
-    } else if (scheme.weight != WeightKind::kLevels) {
-      const bool stays = format == float_format(stored->float_type()) && !stored->in_levels() &&
-                         !source_.mapped(*tensor).empty();
-      bytes += stays ? 0 : tensor->elements() * float_bytes(format);
-    } else if (scheme.fake) {
-      bytes += tensor->elements() * sizeof(float);
-    } else {
-      bytes += kernels::packed_bytes(format, scheme.weight_bits, tensor->rows(), tensor->columns(),
-                                     scheme.weight_group);
-    }
-  }
+  Result<std::vector<PlannedWeight>> plan = plan_weights(config_, scheme_, source_);
+  if (!plan) return fail(std::move(plan.error()));
+  for (const PlannedWeight& planned : *plan) bytes += planned.owned_bytes;
   return check_memory(bytes, "weights as " + to_string(scheme_));
 }
 

@@ -42,6 +42,15 @@ class Bpe {
     return bytes_merge_ || junctions_.contains(left, right);
   }
 
+  // visit(begin, bytes) of every block of memory held.
+  template <typename Visit>
+  void list_memory(const Visit& visit) const {
+    visit(page_of_.data(), page_of_.capacity() * sizeof(uint16_t));
+    visit(pages_.data(), pages_.capacity() * sizeof(int32_t));
+    pairs_.list_memory(visit);
+    junctions_.list_memory(visit);
+  }
+
   // "▁" counts as a space, and text is kept with spaces.
   static char32_t fold_space(char32_t character) { return character == kSpaceMark ? U' ' : character; }
 

@@ -29,6 +29,12 @@ class BpeJunctions {
 
   size_t size() const { return size_; }
 
+  // visit(begin, bytes) of every block of memory held.
+  template <typename Visit>
+  void list_memory(const Visit& visit) const {
+    visit(slots_.data(), slots_.capacity() * sizeof(uint64_t));
+  }
+
  private:
   static constexpr size_t kAscii = 128;
 

@@ -51,6 +51,12 @@ class BpePairs {
 
   void prefetch(int32_t left, int32_t right) const { __builtin_prefetch(&slots_[home(left, right)]); }
 
+  // visit(begin, bytes) of every block of memory held.
+  template <typename Visit>
+  void list_memory(const Visit& visit) const {
+    visit(slots_.data(), slots_.capacity() * sizeof(Merge));
+  }
+
  private:
   size_t home(int32_t left, int32_t right) const {
     return hash_slot(static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right), multiplier_, shift_);

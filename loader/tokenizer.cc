@@ -157,6 +157,12 @@ std::string_view Tokenizer::piece(int32_t id) const {
 bool Tokenizer::add_bos() const {
   return core_->add_bos;
 }
+void Tokenizer::list_memory(const std::function<void(const void* begin, size_t bytes)>& visit) const {
+  core_->vocabulary.list_memory(visit);
+  core_->bpe.list_memory(visit);
+  visit(core_->added.tokens().data(), core_->added.tokens().size() * sizeof(AddedToken));
+}
+
 uint64_t Tokenizer::fingerprint() const {
   return core_->fingerprint;
 }

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -88,6 +89,8 @@ class Tokenizer {
   std::string_view piece(int32_t id) const;  // raw ("▁the", "<0x0A>"); empty for holes and out of range
   bool is_special(int32_t id) const;
   bool add_bos() const;
+  // visit(begin, bytes) of every block of memory held, but for the few added tokens' texts.
+  void list_memory(const std::function<void(const void* begin, size_t bytes)>& visit) const;
   uint64_t fingerprint() const;  // of ids, pieces, merges and added tokens; the same on every machine
 
  private:

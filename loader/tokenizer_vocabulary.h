@@ -39,6 +39,14 @@ class Vocabulary {
 
   size_t size() const { return spans_.size(); }  // highest id + 1
 
+  // visit(begin, bytes) of every block of memory held.
+  template <typename Visit>
+  void list_memory(const Visit& visit) const {
+    visit(text_.data(), text_.capacity());
+    visit(spans_.data(), spans_.capacity() * sizeof(Span));
+    visit(slots_.data(), slots_.capacity() * sizeof(Slot));
+  }
+
  private:
   struct Span {
     uint32_t begin = 0;  // in text_

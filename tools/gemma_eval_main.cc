@@ -4,6 +4,7 @@
 #include "tools/eval_inspect.h"
 #include "tools/eval_layers.h"
 #include "tools/eval_logits.h"
+#include "tools/eval_memory.h"
 #include "tools/eval_perplexity.h"
 #include "tools/eval_tokenize.h"
 #include "tools/options_command.h"
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
       {"accuracy", "ask questions and score the answers", gemma::eval_accuracy},
       {"tokenize", "turn text into token ids, or ids into text, as JSON", gemma::eval_tokenize},
       {"inspect", "tell what a checkpoint is and what it will need", gemma::eval_inspect},
+      {"memory", "tell where a model's memory is, or how much it will take", gemma::eval_memory},
       {"perplexity", "measure how well a model predicts a text", gemma::eval_perplexity},
       {"compare", "compare models, or ways to compute one, token by token", gemma::eval_compare},
       {"layers", "tell where two ways to compute a model part, and which tensors cost most",

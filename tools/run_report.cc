@@ -1,9 +1,9 @@
 #include "tools/run_report.h"
 
-#include <fstream>
-#include <sstream>
-
 #include <fmt/format.h>
+
+#include "engine/memory_report.h"
+#include "tools/eval_memory.h"
 
 namespace gemma {
 namespace {
@@ -35,20 +35,6 @@ const char* kv_name(kernels::KvType type) {
 
 }  // namespace
 
-ProcessMemory process_memory() {
-  ProcessMemory memory;
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    std::istringstream fields(line);
-    std::string name;
-    uint64_t kilobytes = 0;
-    fields >> name >> kilobytes;
-    if (name == "VmRSS:") memory.resident_bytes = kilobytes * 1024;
-    if (name == "VmHWM:") memory.peak_resident_bytes = kilobytes * 1024;
-  }
-  return memory;
-}
-
 std::string stats_text(const Model& model, const Session& session, const SamplingOptions& sampling,
                        const GenerateTimings& timings, const std::vector<Generated>& texts) {
   const ProcessMemory memory = process_memory();
@@ -79,6 +65,8 @@ std::string stats_text(const Model& model, const Session& session, const Samplin
   line("scratch", format_bytes(session.scratch_bytes()));
   line("resident", fmt::format("{}, peak {}", format_bytes(memory.resident_bytes),
                                format_bytes(memory.peak_resident_bytes)));
+  if (const Result<MemoryReport> where = memory_report(model, &session))
+    line("  of it", memory_summary(*where));
   if (!texts.empty() && sampling.samples()) line("seed", fmt::format("{}", texts.front().seed));
   if (!texts.empty()) line("finish", std::string(to_string(texts.front().finish)));
   return text;

@@ -10,13 +10,6 @@
 
 namespace gemma {
 
-// Memory of this process as the kernel counts it; 0 where /proc does not tell.
-struct ProcessMemory {
-  uint64_t resident_bytes = 0;       // VmRSS
-  uint64_t peak_resident_bytes = 0;  // VmHWM
-};
-ProcessMemory process_memory();
-
 // A few lines, each a name and what is to be said of it.
 std::string stats_text(const Model& model, const Session& session, const SamplingOptions& sampling,
                        const GenerateTimings& timings, const std::vector<Generated>& texts);

@@ -1,0 +1,155 @@
+#include "engine/memory_forecast.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "engine/row_packer.h"
+#include "engine/weight_plan.h"
+
+namespace gemma {
+namespace {
+
+class Forecast {
+ public:
+  void add(const MemoryLine& line) {
+    MemoryLine& sum = lines_[{line.part, line.tensor_class, line.layer, line.mapped}];
+    const uint64_t reserved = sum.reserved_bytes + line.reserved_bytes;
+    const uint64_t resident = sum.resident_bytes + line.resident_bytes;
+    sum = line;
+    sum.reserved_bytes = reserved;
+    sum.resident_bytes = resident;
+  }
+
+  void buffer(MemoryPart part, std::optional<size_t> layer, uint64_t bytes, uint64_t resident) {
+    add({.part = part, .layer = layer, .reserved_bytes = bytes, .resident_bytes = std::min(bytes, resident)});
+  }
+
+  std::vector<MemoryLine> take() const {
+    std::vector<MemoryLine> all;
+    for (const auto& [key, line] : lines_) all.push_back(line);
+    return all;
+  }
+
+ private:
+  std::map<std::tuple<MemoryPart, TensorClass, std::optional<size_t>, bool>, MemoryLine> lines_;
+};
+
+// Weights, and the rows on their way into them: as stored, as float32 and as levels, for each thread. The
+// allocator keeps that memory; what it has kept already (`slack`) serves for it.
+Result<void> add_weights(const Model& model, uint64_t slack, Forecast& forecast) {
+  Result<std::vector<PlannedWeight>> plan = plan_weights(model.config(), model.scheme(), model.source());
+  if (!plan) return fail(std::move(plan.error()));
+  uint64_t built = 0;  // most elements that a thread reads at a time
+  for (const PlannedWeight& weight : *plan) {
+    MemoryLine line{.part = MemoryPart::kWeights, .tensor_class = weight.tensor_class, .layer = weight.layer};
+    line.mapped = weight.mapped_bytes > 0;
+    // Every weight is read: what is mapped will be resident too.
+    line.reserved_bytes = line.resident_bytes = weight.owned_bytes + weight.mapped_bytes;
+    forecast.add(line);
+    if (line.mapped || weight.owned_bytes == 0) continue;
+    const TensorInfo* tensor = model.source().find(weight.name);
+    if (tensor == nullptr) continue;
+    const uint64_t step = uint64_t{rows_per_step(tensor->columns())} * tensor->columns();
+    built = std::max(built, std::min<uint64_t>(step, tensor->elements()));
+  }
+  constexpr uint64_t kBytesPerElement = 2 + sizeof(float) + 1;
+  const uint64_t rows = built * kBytesPerElement * model.team().size();
+  const uint64_t more = rows - std::min(rows, slack);
+  forecast.add({.part = MemoryPart::kAllocator, .reserved_bytes = more, .resident_bytes = more});
+  return {};
+}
+
+// Keys and values: each head has its own run of slots, filled from the start.
+void add_kv(const ModelConfig& config, const SessionOptions& session, size_t tokens, Forecast& forecast) {
+  const KvCacheOptions options{session.context, session.chunk, session.rollback, *session.kv_type};
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const LayerConfig& layer = config.layers[i];
+    const uint64_t slot = layer.head_dim * kv_type_bytes(options.type);
+    const uint64_t slots = KvCache::plan_slots(config, layer, options);
+    if (slots == 0) continue;
+    const uint64_t bytes = slots * slot * layer.kv_heads;
+    const uint64_t filled = std::min<uint64_t>(tokens, slots) * slot;
+    uint64_t resident = 0;  // a page that two heads share counts once, hence the minimum in buffer()
+    for (size_t head = 0; head < layer.kv_heads; ++head) resident += resident_once_touched(bytes, filled);
+    const MemoryPart part = layer.full_attention ? MemoryPart::kKvFull : MemoryPart::kKvSliding;
+    for (int both = 0; both < 2; ++both) forecast.buffer(part, i, bytes, resident);
+  }
+}
+
+void add_scratch(const Model& model, const SessionOptions& session, size_t prompt, size_t tokens,
+                 Forecast& forecast) {
+  using Rows = Forward::PlannedBuffer::Rows;
+  const ModelConfig& config = model.config();
+  const size_t threads = model.team().size();
+  for (const Forward::PlannedBuffer& planned :
+       Forward::plan(config, session.chunk, session.context, threads)) {
+    const uint64_t row = uint64_t{planned.row_floats} * sizeof(float);
+    const uint64_t bytes = planned.rows * row;
+    uint64_t resident = 0;
+    switch (planned.counts) {
+      case Rows::kTokens:
+        resident = resident_once_touched(bytes, prompt * row);
+        break;
+      case Rows::kThreads:
+        resident = threads * resident_once_touched(bytes, tokens * sizeof(float));
+        break;
+      case Rows::kLogits:  // one position at a time
+        resident = resident_once_touched(bytes, row);
+        break;
+    }
+    forecast.buffer(planned.part, std::nullopt, bytes, resident);
+  }
+  bool fake = false, quantized = false, unpacked = false;
+  for (size_t i = 0; i < kTensorClasses; ++i) {
+    const ClassScheme& scheme = model.scheme().of(static_cast<TensorClass>(i));
+    const bool inputs = scheme.activation != ActivationLevels::kNone;
+    fake = fake || (scheme.fake && inputs);
+    quantized = quantized || inputs;
+    unpacked = unpacked || (scheme.weight == WeightKind::kLevels && !scheme.fake && !scheme.integer);
+  }
+  const LinearScratch::Plan plan = Forward::linear_plan(config, session.chunk, threads);
+  const auto scratch = [&](uint64_t bytes, bool written) {
+    const uint64_t touched = written ? bytes / std::max<size_t>(session.chunk, 1) * prompt : 0;
+    forecast.buffer(MemoryPart::kScratch, std::nullopt, bytes, resident_once_touched(bytes, touched));
+  };
+  scratch(plan.fake, fake);
+  scratch(plan.levels, quantized);
+  scratch(plan.scales, quantized);
+  scratch(plan.sums, quantized);
+  forecast.buffer(MemoryPart::kScratch, std::nullopt, plan.unpacked,
+                  resident_once_touched(plan.unpacked, unpacked ? plan.unpacked : 0));
+  const uint64_t logits = config.vocab_size * sizeof(float);  // the session's copy
+  forecast.buffer(MemoryPart::kLogits, std::nullopt, logits, logits);
+}
+
+}  // namespace
+
+uint64_t MemoryForecast::resident(MemoryPart part) const {
+  uint64_t bytes = 0;
+  for (const MemoryLine& line : lines) bytes += line.part == part ? line.resident_bytes : 0;
+  return bytes;
+}
+
+Result<MemoryForecast> forecast_memory(const Model& model, const ForecastOptions& options) {
+  Result<SessionOptions> session = Session::resolve(model.config(), model.scheme(), options.session);
+  if (!session) return fail(std::move(session.error()));
+  MemoryForecast made;
+  made.session = *session;
+  made.tokens = std::min(options.tokens.value_or(session->context), session->context);
+  const size_t prompt = std::min(options.prompt.value_or(session->chunk), session->chunk);
+  Result<MemoryReport> now = memory_report(model, nullptr);
+  if (!now) return fail(std::move(now.error()));
+  Forecast forecast;
+  for (const MemoryLine& line : now->lines) forecast.add(line);
+  Result<void> planned = add_weights(model, now->resident(MemoryPart::kAllocator), forecast);
+  if (!planned) return fail(std::move(planned.error()));
+  add_kv(model.config(), *session, made.tokens, forecast);
+  add_scratch(model, *session, prompt, made.tokens, forecast);
+  made.lines = forecast.take();
+  for (const MemoryLine& line : made.lines) made.resident_bytes += line.resident_bytes;
+  made.ple_file_bytes = now->ple_file_bytes;
+  return made;
+}
+
+}  // namespace gemma

@@ -1,0 +1,33 @@
+// How much memory each weight of a model will take under a scheme, told before anything is built. What
+// build_weights() checks for room, and what a forecast adds up (memory_forecast.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/scheme.h"
+#include "engine/tensor_plan.h"
+#include "loader/config.h"
+#include "loader/tensor_source.h"
+
+namespace gemma {
+
+struct PlannedWeight {
+  std::string name;
+  TensorClass tensor_class = TensorClass::kFloat;
+  std::optional<size_t> layer;
+  uint64_t owned_bytes = 0;   // memory of its own
+  uint64_t mapped_bytes = 0;  // used where the file is mapped
+  size_t blocks = 1;          // equal blocks that make up owned_bytes: an expert each
+};
+
+// The tensors of plan_tensors() that `source` has and the model uses, in that order; the per-layer table
+// takes no memory and is left out. With a tied head of a scheme of its own there are two entries for the
+// embedding.
+// Errors of StoredTensor::open.
+Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
+                                                const TensorSource& source);
+
+}  // namespace gemma

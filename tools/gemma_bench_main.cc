@@ -1,0 +1,18 @@
+// gemma-bench: how fast a model is on this machine, and whether two measurements differ. Options:
+// tools/bench_options.cc.
+#include <string_view>
+
+#include "tools/bench_commands.h"
+#include "tools/out_of_memory.h"
+#include "tools/terminal.h"
+#include "tools/thread_policy.h"
+
+int main(int argc, char** argv) {
+  using namespace gemma;
+  spin_briefly(argv);
+  report_truncated_mapping("gemma-bench");
+  report_out_of_memory("gemma-bench");
+  ignore_broken_pipe();
+  const bool compare = argc > 1 && std::string_view(argv[1]) == "compare";
+  return static_cast<int>(compare ? bench_compare(argc - 1, argv + 1) : bench_measure(argc, argv));
+}
