@@ -67,8 +67,6 @@ std::string_view encoding_name(Encoding encoding) {
       return "Q8_0";
     case Encoding::kQ6_K:
       return "Q6_K";
-    case Encoding::kPacked2:
-      return "packed int2";
     case Encoding::kPacked4:
       return "packed int4";
     case Encoding::kPacked8:
@@ -87,7 +85,6 @@ std::string_view encoding_name(Encoding encoding) {
 
 int encoding_bits(Encoding encoding) {
   switch (encoding) {
-    case Encoding::kPacked2:
     case Encoding::kGemma2:
       return 2;
     case Encoding::kQ4_0:
@@ -118,8 +115,6 @@ size_t encoded_row_bytes(Encoding encoding, Dtype dtype, size_t columns) {
       return blocks(32) * 34;
     case Encoding::kQ6_K:
       return blocks(256) * 210;
-    case Encoding::kPacked2:
-      return blocks(16) * 4;
     case Encoding::kPacked4:
       return blocks(8) * 4;
     case Encoding::kPacked8:

@@ -21,7 +21,6 @@ enum class Encoding : uint8_t {
   kQ8_0,
   kQ6_K,
   // compressed-tensors "pack-quantized": int32 words, lowest bits first, level + 2^(bits-1).
-  kPacked2,
   kPacked4,
   kPacked8,
   // The mobile format (quant_method "gemma"): bytes, lowest bits first, level + 2 or level + 8; 8-bit levels

@@ -142,8 +142,10 @@ class Folder {
       packed.encoding = Encoding::kPacked4;
     } else if (holds(4)) {
       packed.encoding = Encoding::kPacked8;
-    } else if (holds(16)) {
-      packed.encoding = Encoding::kPacked2;
+    } else if (holds(16) && words * 4 == encoded_row_bytes(Encoding::kGemma2, packed.dtype,
+                                                           static_cast<size_t>(extents[1]))) {
+      packed.encoding =
+          Encoding::kGemma2;  // the same bits in the same order, as long as the last word is full
     } else {
       return fail(
           ErrorCode::kMismatch, place(packed),
