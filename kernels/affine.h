@@ -23,7 +23,8 @@ struct AffineGrid {
   bool operator==(const AffineGrid&) const = default;
 };
 
-// Of values from `lowest` to `highest`. A range so small that its scale leaves float32 gives scale 0.
+// Of values from `lowest` to `highest`. A range so small that its scale leaves float32 gives scale 0. The
+// ends may come out half a scale further from 0 than they were: beyond float32 if they were near its end.
 AffineGrid affine_grid(float lowest, float highest, int bits);
 
 // The largest level of so many bits: 2^bits - 1.

@@ -73,9 +73,18 @@ TEST_CASE(
 TEST_CASE("the ends of float32: equal, zero, one-signed, largest and subnormal values") {
   const float tiny = std::numeric_limits<float>::denorm_min();
   const std::vector<std::vector<float>> extremes = {
-      {3.5f, 3.5f, 3.5f},       {-3.5f, -3.5f},         {0, 0, 0, 0},           {-0.0f, 0.0f},
-      {-1, -2, -3, -0.25f},     {1, 2, 3, 0.25f},       {FLT_MAX, -FLT_MAX},    {FLT_MAX, 0, 1},
-      {300 * tiny, -70 * tiny}, {tiny, 0, -tiny, tiny}, {FLT_MIN, 2 * FLT_MIN}, {1e-45f, 1e30f},
+      {3.5f, 3.5f, 3.5f},
+      {-3.5f, -3.5f},
+      {0, 0, 0, 0},
+      {-0.0f, 0.0f},
+      {-1, -2, -3, -0.25f},
+      {1, 2, 3, 0.25f},
+      {FLT_MAX / 2, -FLT_MAX / 2},
+      {FLT_MAX / 2, 0, 1},
+      {300 * tiny, -70 * tiny},
+      {tiny, 0, -tiny, tiny},
+      {FLT_MIN, 2 * FLT_MIN},
+      {1e-45f, 1e30f},
   };
   for (int bits : {2, 4, 8}) {
     for (const std::vector<float>& x : extremes) {
