@@ -80,12 +80,7 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
     const bool panels = tensor.encoding == Encoding::kPanels && keeps_levels(how, *stored) && !how.fake;
     const bool floats = how.weight != WeightKind::kLevels && !stored->in_levels() &&
                         format == float_format(stored->float_type()) && !source.mapped(tensor).empty();
-    if (is_static(how, *stored)) {
-      // The embedding's levels stay in the file.
-      weight.owned_bytes = tensor_class == TensorClass::kEmbed
-                               ? 0
-                               : static_matrix_bytes(stored->bits(), tensor.rows(), tensor.columns());
-    } else if (panels || floats) {
+    if (panels || floats) {
       weight.mapped_bytes = tensor.bytes();
     } else {
       weight.blocks = tensor_class == TensorClass::kExperts ? config.experts : 1;
