@@ -49,7 +49,7 @@ Calibration calibrated(const Model& model, const CalibrationOptions& options = {
 }
 
 std::vector<float> logits(const Model& model) {
-  auto session = Session::create(model, {.context = 32, .chunk = 3});
+  auto session = Session::create(model, {.context = 32, .chunk = 3, .kv_type = kernels::KvType::kF32});
   REQUIRE(session.has_value());
   std::vector<float> all;
   for (const std::vector<int32_t>& part : {std::vector<int32_t>{2, 5, 9, 30, 7}, {11}, {4, 8}}) {
@@ -67,6 +67,13 @@ double relative_error(const std::vector<float>& found, const std::vector<float>&
     size += std::pow(double{expected[i]}, 2);
   }
   return std::sqrt(error / size);
+}
+
+// "w8ca8s,head=w4ca8s" -> "fake:w8ca8s,head=fake:w4ca8s".
+std::string fake_of(std::string scheme) {
+  const size_t equals = scheme.find('=');
+  if (equals != scheme.npos) scheme.insert(equals + 1, "fake:");
+  return "fake:" + scheme;
 }
 
 // The model packed or written out with scales found on a text.
@@ -162,13 +169,10 @@ TEST_CASE("a calibrated folder runs in integers, as fake, and from the panels th
       const std::unique_ptr<Model> packed = load(folder.path, "");
       CHECK(to_string(packed->scheme()) == to_string(*parse_scheme(scheme)));
       CHECK(packed->mapped_weight_bytes() > 0);
-      // Levels from the panels and levels quantized anew are the same.
+      // The same keys and values in the cache: then every bit is the same.
       const std::vector<float> real = logits(*packed);
-      if (scheme == "w8ca8s") {
-        CHECK(relative_error(real, exact) < 0.1);
-        CHECK(logits(*load(folder.path, "fake:w8ca8s")) == logits(*load(folder.path, "fake:w8ca8s", 1)));
-        CHECK(relative_error(logits(*load(folder.path, "fake:w8ca8s")), real) < 0.02);
-      }
+      CHECK(real == logits(*load(folder.path, fake_of(scheme))));
+      if (scheme == "w8ca8s") CHECK(relative_error(real, exact) < 0.2);
     }
   }
 }
@@ -210,7 +214,7 @@ TEST_CASE("static scales of 4 bits, in groups and with zero points run as fake o
   const std::vector<float> exact = logits(*load(folder.path, "bf16"));
   for (const char* scheme : {"fake:w8g16a8s", "fake:w8ca8sz", "fake:w8cza8s", "fake:w8ta8s", "w8ca8s"}) {
     CAPTURE(scheme);
-    CHECK(relative_error(logits(*load(folder.path, scheme)), exact) < 0.1);
+    CHECK(relative_error(logits(*load(folder.path, scheme)), exact) < 0.2);
   }
   for (const char* scheme : {"fake:w8ca4s", "fake:w8ca4sz"}) {
     CAPTURE(scheme);

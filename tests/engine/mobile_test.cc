@@ -190,7 +190,7 @@ TEST_CASE("the twin's sums stay exact where they leave the integers of float32")
       auto stored = StoredTensor::open(source, *source.find("m.weight"));
       REQUIRE(stored.has_value());
       const Progress silent;
-      const MatrixBuilder builder(*scheme, source, model->team(), 0, silent);
+      MatrixBuilder builder(*scheme, source, model->team(), 0, silent);
       auto matrix = static_matrix(source, *stored, scheme->base, 0, rows, builder);
       REQUIRE_MESSAGE(matrix.has_value(), matrix.error().message());
       results[fake] = product(*model, *matrix, x, tokens);
