@@ -305,17 +305,23 @@ TEST_CASE("other schemes compute a mobile checkpoint without its clamps, and say
   }
 }
 
-TEST_CASE("static scales are refused where there are none, and for levels that the file does not hold") {
+TEST_CASE("static scales are refused where there are none, or none for the levels asked for") {
   ModelOptions options;
   options.tokenizer = false;
   options.scheme = "mobile";
   auto none = Model::load(std::string(GEMMA_TEST_DATA) + "/goldens/tiny-ple", options);
   REQUIRE(!none.has_value());
   CHECK(none.error().code == ErrorCode::kUsage);
+  // The trained scales fit activations of 8 bits; those of 4 and zero points come from calibration only.
   options.scheme = "fake:w8ca8s";
-  auto other = Model::load("synthetic:tiny", options);
-  REQUIRE(!other.has_value());
-  CHECK(other.error().code == ErrorCode::kUsage);
+  CHECK(Model::load("synthetic:tiny", options));
+  for (const char* scheme : {"fake:w8ca4s", "fake:w8ca8sz"}) {
+    options.scheme = scheme;
+    auto other = Model::load("synthetic:tiny", options);
+    REQUIRE(!other.has_value());
+    CHECK(other.error().code == ErrorCode::kUsage);
+    CHECK(other.error().hint == "find it on a text with gemma-quantize --calibrate FILE");
+  }
 }
 
 TEST_CASE("a mobile checkpoint is not packed a second time") {
