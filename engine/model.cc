@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "engine/activation_scales.h"
+#include "engine/chat_detect.h"
 #include "engine/grid_survey.h"
 #include "engine/synthetic.h"
 #include "engine/synthetic_mobile.h"
@@ -146,7 +147,7 @@ Result<void> Model::open_gguf(bool tokenizer) {
   generation_config_ = std::move(*generation);
   Result<std::string> text = read_gguf_chat_template(file);
   if (!text) return fail(std::move(text.error()));
-  inner_template_ = TemplateFile{std::move(*text), folder_};
+  inner_template_ = std::move(*text);
   source_ = std::move(*checkpoint);
   if (!tokenizer || !has_gguf_tokenizer(file)) return {};
   return take_tokenizer(read_gguf_tokenizer(file), folder_);
@@ -165,7 +166,7 @@ Result<void> Model::take_tokenizer(Result<Tokenizer> tokenizer, const std::strin
 }
 
 Result<TemplateFile> Model::chat_template() const {
-  if (inner_template_) return *inner_template_;
+  if (inner_template_) return TemplateFile{*inner_template_, folder_};
   return folder_.empty() ? Result<TemplateFile>(TemplateFile()) : read_template(folder_);
 }
 

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "engine/chat_detect.h"
 #include "engine/scheme.h"
 #include "engine/thread_team.h"
 #include "engine/weights.h"
@@ -19,6 +18,8 @@
 #include "loader/tokenizer.h"
 
 namespace gemma {
+
+struct TemplateFile;  // engine/chat_detect.h
 
 struct ModelOptions {
   std::string scheme;               // engine/scheme.h; empty: what fits the file (Model::scheme_reason)
@@ -76,7 +77,7 @@ class Model {
   Result<void> compute_fingerprint();
 
   std::string name_, folder_;
-  std::optional<TemplateFile> inner_template_;  // of a .gguf file
+  std::optional<std::string> inner_template_;  // of a .gguf file
   ModelConfig config_;
   GenerationConfig generation_config_;
   std::optional<Tokenizer> tokenizer_;

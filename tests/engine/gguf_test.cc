@@ -14,6 +14,7 @@
 
 #include <doctest/doctest.h>
 
+#include "engine/chat_detect.h"
 #include "engine/model.h"
 #include "engine/session.h"
 #include "engine/stored_tensor.h"
