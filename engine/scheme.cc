@@ -202,9 +202,10 @@ Result<ClassScheme> parse_base(std::string_view word) {
   }
   spelled->integer = spelled->integer || has_static_kernel(*spelled);
   if (!spelled->integer) {
-    return refuse(word, "there is no integer kernel for it",
-                  fmt::format("in integers: {}, w8g32a8g32, w8g16a8g32, w2ca8s, w4ca8s, w8ca8s; or fake:{} in float",
-                              fmt::join(known, ", "), name));
+    return refuse(
+        word, "there is no integer kernel for it",
+        fmt::format("in integers: {}, w8g32a8g32, w8g16a8g32, w2ca8s, w4ca8s, w8ca8s; or fake:{} in float",
+                    fmt::join(known, ", "), name));
   }
   return spelled;
 }
