@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/activation_scales.h"
 #include "engine/panel_file.h"
 #include "engine/static_matrix.h"
 #include "engine/stored_tensor.h"
@@ -211,7 +212,7 @@ Result<void> Exporter::plan() {
   }
   // What quantized matrices bring along and no packed form holds: static scales of activations and caches.
   for (const TensorInfo& tensor : source_.tensors()) {
-    const bool scale = tensor.name.ends_with("_activation_scale") || tensor.name.ends_with("_cache_scale");
+    const bool scale = !calibrated_module(tensor.name).empty() || tensor.name.ends_with("_cache_scale");
     const bool table_scale = tensor.name == "embed_tokens_per_layer.weight_scale";
     const auto copied = [&](const Planned& p) {
       return p.form == Form::kCopy && p.info.name + "_scale" == tensor.name;

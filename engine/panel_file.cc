@@ -18,6 +18,7 @@ constexpr std::pair<WeightFormat, std::string_view> kPanelNames[] = {
     {WeightFormat::kInt4Group32, "int4-group32"},
     {WeightFormat::kInt4Channel, "int4-channel"},
     {WeightFormat::kInt8Channel, "int8-channel"},
+    {WeightFormat::kInt2Channel, "int2-channel"},
 };
 
 size_t padded_rows(size_t rows) {
@@ -56,7 +57,7 @@ std::optional<MatrixView> parse_panels(std::string_view name, size_t columns) {
   for (const auto& [format, known] : kPanelNames) {
     if (name != known) continue;
     view.format = format;
-    view.bits = format == WeightFormat::kInt8Channel ? 8 : 4;
+    view.bits = format == WeightFormat::kInt8Channel ? 8 : format == WeightFormat::kInt2Channel ? 2 : 4;
     view.group = format == WeightFormat::kInt4Group32 ? kernels::kGroup : columns;
     return view;
   }
@@ -89,6 +90,7 @@ size_t panel_file_bytes(size_t bytes) {
 
 size_t panel_scale_count(const MatrixView& view) {
   switch (view.format) {
+    case WeightFormat::kInt2Channel:
     case WeightFormat::kInt4Channel:
     case WeightFormat::kInt8Channel:
       return padded_rows(view.rows);
