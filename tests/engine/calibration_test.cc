@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
 
 #include <doctest/doctest.h>
@@ -256,6 +257,28 @@ TEST_CASE("what cannot be calibrated is refused") {
   CHECK(calibrate(*floats, some_ids(4), options).error().code == ErrorCode::kUsage);
   const std::unique_ptr<Model> levels = load(golden("tiny-dense"), "int8");
   CHECK(calibrate(*levels, some_ids(4), {}).error().hint == "calibrate with f32, bf16 or a scheme without a");
+}
+
+TEST_CASE("damaged scales are refused with their name: not finite, negative, too many, a range without 0") {
+  const std::unique_ptr<Model> model = load(golden("tiny-dense"), "f32");
+  const std::string module = "layers.0.mlp.up_proj";
+  const auto code = [&](std::string_view suffix, const std::vector<size_t>& shape,
+                        const std::vector<float>& values, int bits, bool zero_point) {
+    const ExtendedSource source(model->source(), {{module + std::string(suffix), shape, values}});
+    const auto read = read_input_rounding(source, module + ".weight", bits, zero_point);
+    REQUIRE(!read.has_value());
+    CHECK(read.error().where.find(module) != std::string::npos);
+    return read.error().code;
+  };
+  const float nan = std::nanf(""), inf = std::numeric_limits<float>::infinity();
+  for (float bad : {nan, inf, -1.0f}) {
+    CHECK(code(kInputScale, {1}, {bad}, 8, false) == ErrorCode::kInvalidFile);
+    CHECK(code(kInputScale4, {1}, {bad}, 4, false) == ErrorCode::kInvalidFile);
+    CHECK(code(kInputRange, {2, 2}, {-1, 1, -1, bad}, 8, true) == ErrorCode::kInvalidFile);
+  }
+  CHECK(code(kInputScale, {2}, {1, 1}, 8, false) == ErrorCode::kMismatch);
+  CHECK(code(kInputRange, {2}, {-1, 1}, 4, true) == ErrorCode::kMismatch);
+  CHECK(code(kInputRange, {2, 2}, {1, 2, -1, 1}, 4, true) == ErrorCode::kInvalidFile);
 }
 
 TEST_CASE("the scheme to calibrate with has the weights and float activations") {
