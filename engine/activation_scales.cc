@@ -12,7 +12,37 @@
 namespace gemma {
 namespace {
 
-constexpr std::string_view kInput = ".input_activation_scale", kOutput = ".output_activation_scale";
+constexpr std::string_view kWeight = ".weight";
+
+// The module of a matrix; of a head that has no scales of its own, the embedding's that it is tied to.
+std::string module_of(const TensorSource& source, std::string_view matrix) {
+  if (matrix.ends_with(kWeight)) matrix.remove_suffix(kWeight.size());
+  std::string module(matrix);
+  if (module == "lm_head" && source.find(module + std::string(kInputScale)) == nullptr) return "embed_tokens";
+  return module;
+}
+
+Failure damaged(const std::string& where, std::string what) {
+  return fail(ErrorCode::kInvalidFile, where, std::move(what), "the file is damaged: fetch or make it again");
+}
+
+// Grid of the range that calibration found; `index`: of 4 bits, then of 8.
+Result<kernels::AffineGrid> read_range(const TensorSource& source, const std::string& name, size_t index,
+                                       int bits) {
+  const TensorInfo& tensor = *source.find(name);
+  const std::string where = tensor.file.empty() ? name : tensor.file + ": " + tensor.stored_name;
+  if (tensor.elements() != 4) {
+    return fail(ErrorCode::kMismatch, where,
+                fmt::format("expected two ranges, found [{}]", fmt::join(tensor.shape, ", ")));
+  }
+  Result<std::vector<float>> values = read_floats(source, tensor);
+  if (!values) return fail(std::move(values.error()));
+  const float low = (*values)[2 * index], high = (*values)[2 * index + 1];
+  if (std::isfinite(low) && std::isfinite(high) && low <= 0 && high >= 0) {
+    return kernels::affine_grid(low, high, bits);
+  }
+  return damaged(where, fmt::format("expected a finite range around 0, found {} to {}", low, high));
+}
 
 // One number, 0 if the tensor is not there.
 Result<float> read_scale(const TensorSource& source, const std::string& name, bool zero_is_none) {
@@ -35,12 +65,10 @@ Result<float> read_scale(const TensorSource& source, const std::string& name, bo
 }  // namespace
 
 Result<ActivationScales> read_activation_scales(const TensorSource& source, const std::string& matrix) {
-  constexpr std::string_view kWeight = ".weight";
-  std::string module = matrix;
-  if (module.ends_with(kWeight)) module.resize(module.size() - kWeight.size());
-  Result<float> input = read_scale(source, module + std::string(kInput), true);
+  const std::string module = module_of(source, matrix);
+  Result<float> input = read_scale(source, module + std::string(kInputScale), true);
   if (!input) return fail(std::move(input.error()));
-  Result<float> output = read_scale(source, module + std::string(kOutput), true);
+  Result<float> output = read_scale(source, module + std::string(kOutputScale), true);
   if (!output) return fail(std::move(output.error()));
   return ActivationScales{*input, *output};
 }
@@ -58,8 +86,75 @@ bool carries_static_scales(const TensorSource& source) {
   const std::span<const TensorInfo> tensors = source.tensors();
   return std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
     return tensor.encoding == Encoding::kGemma2 || tensor.encoding == Encoding::kGemma4 ||
-           tensor.name.ends_with(kInput) || tensor.name.ends_with(kOutput);
+           !calibrated_module(tensor.name).empty();
   });
+}
+
+bool trained_with_static_scales(const TensorSource& source) {
+  const std::span<const TensorInfo> tensors = source.tensors();
+  const bool levels = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
+    return tensor.encoding != Encoding::kPlain && tensor.encoding != Encoding::kPanels;
+  });
+  const bool calibrated = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
+    return tensor.name.ends_with(kInputRange);
+  });
+  return levels && !calibrated && source.declared_scheme().empty() && carries_static_scales(source);
+}
+
+Result<void> check_static_scales(const Scheme& scheme, const TensorSource& source) {
+  if (!scheme.needs_static_scales()) return {};
+  const std::string where = "scheme " + to_string(scheme);
+  const bool of_the_file =
+      std::any_of(scheme.classes.begin(), scheme.classes.end(), [](const ClassScheme& c) {
+        return c.activation == ActivationLevels::kStatic && c.weight == WeightKind::kAsStored;
+      });
+  if (!carries_static_scales(source)) {
+    return fail(
+        ErrorCode::kUsage, where, "needs static activation scales, and this checkpoint carries none",
+        of_the_file
+            ? "take a scheme with dynamic activations, such as int8 or int4"
+            : "find them on a text with gemma-quantize --calibrate FILE, or take a scheme with dynamic "
+              "activations, such as int8 or int4");
+  }
+  if (of_the_file && !trained_with_static_scales(source)) {
+    return fail(ErrorCode::kUsage, where,
+                "needs a checkpoint that was trained with its levels and static scales, and this one's were "
+                "calibrated",
+                "take w8ca8s, w4ca8s or another scheme with s");
+  }
+  return {};
+}
+
+std::string_view calibrated_module(std::string_view name) {
+  for (const std::string_view suffix : {kInputScale, kOutputScale, kInputScale4, kInputRange}) {
+    if (name.ends_with(suffix)) return name.substr(0, name.size() - suffix.size());
+  }
+  return {};
+}
+
+Result<FakeRounding> read_input_rounding(const TensorSource& source, const std::string& matrix, int bits,
+                                         bool zero_point) {
+  const std::string module = module_of(source, matrix);
+  const std::string name = module + std::string(zero_point  ? kInputRange
+                                                : bits == 4 ? kInputScale4
+                                                            : kInputScale);
+  FakeRounding rounding;
+  if (source.find(name) == nullptr) {
+    // Trained scales are those of 8 bits; a matrix without one stays float.
+    if (bits == 8 && !zero_point) return rounding;
+    return fail(ErrorCode::kUsage, name, "the checkpoint has no static scale of this kind",
+                "find it on a text with gemma-quantize --calibrate FILE");
+  }
+  if (zero_point) {
+    Result<kernels::AffineGrid> grid = read_range(source, name, bits == 4 ? 0 : 1, bits);
+    if (!grid) return fail(std::move(grid.error()));
+    rounding.grid = *grid;
+    rounding.bits = grid->scale > 0 ? bits : 0;
+    return rounding;
+  }
+  Result<float> scale = read_scale(source, name, true);
+  if (!scale) return fail(std::move(scale.error()));
+  return *scale > 0 ? FakeRounding::symmetric(bits, *scale) : rounding;
 }
 
 }  // namespace gemma

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/activation_scales.h"
 #include "engine/stored_tensor.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
@@ -34,6 +35,7 @@ class Exporter {
     const TensorInfo* tensor;
     TensorClass tensor_class;
     std::string name;
+    bool scale = false;  // of activations: stays float32
   };
 
   Result<std::vector<Item>> list() const;
@@ -55,7 +57,13 @@ Result<std::vector<Exporter::Item>> Exporter::list() const {
     const TensorInfo* tensor = source_.find(planned.name);
     const bool head = planned.name == "lm_head.weight";
     if (tensor == nullptr || (head ? !*apart : !planned.required)) continue;
-    items.push_back({tensor, planned.tensor_class, planned.name});
+    items.push_back({tensor, planned.tensor_class, planned.name, false});
+  }
+  // Calibrated scales go with the values; trained ones belong to levels that this export gives up.
+  if (trained_with_static_scales(source_)) return items;
+  for (const TensorInfo& tensor : source_.tensors()) {
+    if (!calibrated_module(tensor.name).empty())
+      items.push_back({&tensor, TensorClass::kFloat, tensor.name, true});
   }
   return items;
 }
@@ -128,7 +136,8 @@ Result<PackedReport> Exporter::run(const std::string& path) {
   if (!items) return fail(std::move(items.error()));
   std::vector<TensorToWrite> tensors;
   for (const Item& item : *items) {
-    tensors.push_back({published_name(item.name), Dtype::kBf16, item.tensor->shape});
+    tensors.push_back(
+        {published_name(item.name), item.scale ? Dtype::kF32 : Dtype::kBf16, item.tensor->shape});
     total_ += item.tensor->elements();
   }
   const std::map<std::string, std::string> metadata = {{"format", "pt"}};
@@ -146,6 +155,14 @@ Result<PackedReport> Exporter::run(const std::string& path) {
   Result<SafetensorsWriter> writer = SafetensorsWriter::open(path, tensors, metadata);
   if (!writer) return fail(std::move(writer.error()));
   for (const Item& item : *items) {
+    if (item.scale) {
+      Result<std::vector<float>> values = read_floats(source_, *item.tensor);
+      if (!values) return fail(std::move(values.error()));
+      Result<void> copied = writer->write(std::as_bytes(std::span(*values)));
+      if (!copied) return fail(std::move(copied.error()));
+      done_ += item.tensor->elements();
+      continue;
+    }
     PackedTensor told;
     told.name = item.name;
     told.tensor_class = item.tensor_class;

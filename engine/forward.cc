@@ -131,6 +131,7 @@ Result<Forward> Forward::create(const ModelConfig& config, const Weights& weight
 }
 
 Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
+  observer_ = request.observer;
   const size_t layers = config_->layers.size();
   const size_t last_owner = config_->last_kv_owner();
   Rows rows{request.position, request.tokens.size()};

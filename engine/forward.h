@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/activation_observer.h"
 #include "engine/kv_cache.h"
 #include "engine/linear.h"
 #include "engine/thread_team.h"
@@ -30,6 +31,7 @@ struct ChunkRequest {
   size_t logits_from = 0;  // index into tokens: logits are wanted from here on; tokens.size(): none
   const LogitsSink* on_logits = nullptr;
   const HiddenSink* on_hidden = nullptr;  // forces every layer for every position
+  ActivationObserver* observer = nullptr;
 };
 
 class Forward {
@@ -73,12 +75,14 @@ class Forward {
   void norm(const float* x, const std::vector<float>& weight, size_t rows, size_t width, float* y);
   void multiply(const Matrix& w, LinearInput& input, float* out, size_t out_stride) {
     linear(*kernels_, *team_, w, input, out, out_stride);
+    if (observer_ != nullptr) observer_->observe(w, input.rows(), input.tokens(), out, out_stride);
   }
 
   const ModelConfig* config_ = nullptr;
   const Weights* weights_ = nullptr;
   const ThreadTeam* team_ = nullptr;
   const kernels::KernelTable* kernels_ = nullptr;
+  ActivationObserver* observer_ = nullptr;  // of the chunk that runs
   size_t context_ = 0;
 
   LinearScratch linear_;

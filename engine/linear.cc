@@ -62,6 +62,7 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, c
   acts.tokens = tokens_;
   acts.cols = cols_;
   acts.x = x_;
+  if (format.rounding.rounds()) return prepare_rounded(team, format, acts);
   if (format.kind == ActivationKind::kFloat) return acts;
   if (format.kind == ActivationKind::kInt8Static) return prepare_static(kernels, team, format, acts);
 
@@ -97,6 +98,19 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, c
   acts.q = levels;
   acts.scales = scales;
   acts.sums = sums;
+  return acts;
+}
+
+kernels::Activations LinearInput::prepare_rounded(const ThreadTeam& team, const InputFormat& format,
+                                                  kernels::Activations acts) {
+  float* rounded = scratch_.fake_.as<float>();
+  if (!(made_ == format)) {
+    team.parallel_for(tokens_, std::max<size_t>(1, 16'384 / cols_), [&](size_t begin, size_t end, size_t) {
+      format.rounding.apply({x_ + begin * cols_, (end - begin) * cols_}, rounded + begin * cols_);
+    });
+    made_ = format;
+  }
+  acts.x = rounded;
   return acts;
 }
 
@@ -141,7 +155,8 @@ void linear(const kernels::KernelTable& kernels, const ThreadTeam& team, const M
       case WeightFormat::kF32:
       case WeightFormat::kBf16:
       case WeightFormat::kF16:
-        return kernels.matmul_float(view, acts, begin, end, out, out_stride);
+        kernels.matmul_float(view, acts, begin, end, out, out_stride);
+        return round_outputs(view.statics.output, acts.tokens, begin, end, out, out_stride);
       case WeightFormat::kInt4Group32:
         return kernels.matmul_int4_group32(view, acts, begin, end, out, out_stride);
       case WeightFormat::kInt4Channel:

@@ -53,9 +53,12 @@ class LinearInput {
   kernels::Activations prepare(const kernels::KernelTable& kernels, const ThreadTeam& team,
                                const InputFormat& format);
   size_t tokens() const { return tokens_; }
+  const float* rows() const { return x_; }
   LinearScratch& scratch() { return scratch_; }
 
  private:
+  kernels::Activations prepare_rounded(const ThreadTeam& team, const InputFormat& format,
+                                       kernels::Activations acts);
   kernels::Activations prepare_static(const kernels::KernelTable& kernels, const ThreadTeam& team,
                                       const InputFormat& format, kernels::Activations acts);
 

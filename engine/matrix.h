@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/buffer.h"
+#include "engine/fake_rounding.h"
 #include "kernels/activations.h"
 #include "kernels/matrix.h"
 #include "kernels/pack.h"
@@ -19,7 +20,8 @@ struct InputFormat {
   kernels::ActivationKind kind = kernels::ActivationKind::kFloat;
   size_t group = 0;  // columns per scale of the group kinds, else 0
   bool fake = false;
-  float scale = 0;  // of kInt8Static
+  FakeRounding rounding = {};  // if it rounds: of the floats, and `kind` is kFloat
+  float scale = 0;             // of kInt8Static
   bool operator==(const InputFormat&) const = default;
 };
 

@@ -31,12 +31,18 @@ bool larger_than_half_of_memory(const TensorSource& source) {
   return bytes > available_memory_bytes() / 2;
 }
 
-InputFormat input_format(const ClassScheme& scheme) {
+InputFormat input_format(const ClassScheme& scheme, size_t cols) {
   using kernels::ActivationKind;
   InputFormat input;
   if (scheme.activation == ActivationLevels::kNone) return input;
   const bool four = scheme.activation_bits == 4;
   input.fake = scheme.fake;
+  if (scheme.activation == ActivationLevels::kStatic) return input;  // static_rounding() knows them
+  if (scheme.activation_zero_point) {
+    input.rounding.bits = scheme.activation_bits;
+    input.rounding.group = scheme.activation == ActivationLevels::kGroup ? scheme.activation_group : cols;
+    return input;
+  }
   if (scheme.activation == ActivationLevels::kGroup) {
     input.kind = four ? ActivationKind::kInt4Group : ActivationKind::kInt8Group;
     input.group = scheme.activation_group;
@@ -68,6 +74,7 @@ WeightFormat target_format(const ClassScheme& scheme, Dtype stored) {
   if (scheme.weight == WeightKind::kBf16) return WeightFormat::kBf16;
   if (scheme.fake) return WeightFormat::kF32;
   if (!scheme.integer) return WeightFormat::kLevels;
+  if (has_static_kernel(scheme)) return channel_format(scheme.weight_bits);
   if (scheme.weight_bits == 8) {
     return scheme.granularity == Granularity::kGroup ? WeightFormat::kInt8Group : WeightFormat::kInt8Channel;
   }
@@ -105,7 +112,7 @@ ClassScheme resolve(const ClassScheme& scheme, const StoredTensor& stored) {
 }
 
 bool keeps_levels(const ClassScheme& scheme, const StoredTensor& stored) {
-  if (!stored.in_levels() || scheme.weight != WeightKind::kLevels) return false;
+  if (!stored.in_levels() || scheme.weight != WeightKind::kLevels || scheme.weight_zero_point) return false;
   // Fewer bits fit into more, but what a tensor of 4 bits means under int8 is int8's business to say.
   const bool bits = stored.bits() == scheme.weight_bits || (stored.bits() == 6 && scheme.weight_bits == 8);
   switch (scheme.granularity) {
@@ -152,19 +159,24 @@ Result<void> MatrixBuilder::over_rows(
   return {};
 }
 
-Result<float> MatrixBuilder::tensor_absmax(const StoredTensor& tensor) const {
+// The smallest and the largest value, 0 among them.
+Result<std::pair<float, float>> MatrixBuilder::tensor_range(const StoredTensor& tensor) const {
   const size_t all_rows = tensor.info().rows(), columns = tensor.info().columns();
-  std::vector<float> largest(all_rows, 0.0f);
+  std::vector<float> lowest(all_rows, 0.0f), highest(all_rows, 0.0f);
   Result<void> read = over_rows(all_rows, columns, [&](size_t row0, size_t rows) -> Result<void> {
     StoredTensor::Scratch scratch;
     std::vector<float> values(rows * columns);
     Result<void> ok = tensor.floats(row0, rows, scratch, values.data());
     if (!ok) return ok;
-    for (float value : values) largest[row0] = std::max(largest[row0], std::fabs(value));
+    for (float value : values) {
+      lowest[row0] = std::min(lowest[row0], value);
+      highest[row0] = std::max(highest[row0], value);
+    }
     return {};
   });
   if (!read) return fail(std::move(read.error()));
-  return *std::max_element(largest.begin(), largest.end());
+  return std::pair(*std::min_element(lowest.begin(), lowest.end()),
+                   *std::max_element(highest.begin(), highest.end()));
 }
 
 Result<OffGrid> MatrixBuilder::off_grid() {
@@ -182,15 +194,34 @@ Result<WeightQuantizer> MatrixBuilder::quantizer(const StoredTensor& tensor, con
   const std::string key = tensor.info().name + " " + to_string(scheme);
   const auto known = quantizers_.find(key);
   if (known != quantizers_.end()) return known->second;
+  std::pair<float, float> range;
+  if (scheme.granularity == Granularity::kTensor) {
+    Result<std::pair<float, float>> found = tensor_range(tensor);
+    if (!found) return fail(std::move(found.error()));
+    range = *found;
+  }
+  const int bits = scheme.weight_bits;
+  if (scheme.weight_zero_point) {
+    FakeRounding rounding;
+    rounding.bits = bits;
+    switch (scheme.granularity) {
+      case Granularity::kTensor:
+        rounding.grid = kernels::affine_grid(range.first, range.second, bits);
+        break;
+      case Granularity::kChannel:
+        rounding.group = cols;
+        break;
+      case Granularity::kGroup:
+        rounding.group = scheme.weight_group;
+    }
+    return quantizers_.emplace(key, WeightQuantizer::with_zero_point(rounding)).first->second;
+  }
   WeightQuantizer made;
   switch (scheme.granularity) {
-    case Granularity::kTensor: {
-      Result<float> absmax = tensor_absmax(tensor);
-      if (!absmax) return fail(std::move(absmax.error()));
-      made = WeightQuantizer::per_tensor(scheme.weight_bits,
-                                         kernels::symmetric_scale(*absmax, scheme.weight_bits));
+    case Granularity::kTensor:
+      made = WeightQuantizer::per_tensor(
+          bits, kernels::symmetric_scale(std::max(-range.first, range.second), bits));
       break;
-    }
     case Granularity::kChannel:
       made = WeightQuantizer::per_group(scheme.weight_bits, cols);
       break;
@@ -234,7 +265,7 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   view.format = target_format(scheme, stored.float_type());
   if (const MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
     if (scheme.fake || !keeps_levels(scheme, stored) || panels->format != view.format) return Matrix();
-    return Matrix(*panels, input_format(scheme), nullptr);
+    return Matrix(*panels, input_format(scheme, panels->cols), nullptr);
   }
   if (scheme.weight == WeightKind::kLevels || stored.in_levels() ||
       view.format != float_format(tensor.dtype) ||
@@ -245,7 +276,7 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   view.rows = rows;
   view.cols = tensor.columns();
   view.data = mapped.data() + row0 * tensor.row_bytes();
-  return Matrix(view, input_format(scheme), nullptr);
+  return Matrix(view, input_format(scheme, view.cols), nullptr);
 }
 
 Result<Matrix> MatrixBuilder::matrix(const TensorInfo& tensor, TensorClass tensor_class, size_t row0,
@@ -276,16 +307,18 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   told.kept = target.keeps;
 
   std::vector<Matrix> built(count);
-  if (is_static(scheme, *stored)) {
-    told.kept = true;
+  if (between_static_scales(scheme, *stored)) {
+    told.kept = told.kept || is_static(scheme, *stored);
     for (size_t i = 0; i < count; ++i) {
       Result<Matrix> matrix = static_matrix(source_, *stored, scheme, row0 + i * rows, rows, *this);
       if (!matrix) return fail(std::move(matrix.error()));
       built[i] = std::move(*matrix);
-      if (built[i].memory() != nullptr) {
-        told.owned_bytes += static_matrix_bytes(stored->bits(), rows, tensor.columns());
+      const MatrixView* panels = stored->panels(row0 + i * rows, rows);
+      const bool in_file = panels != nullptr && panels->data == built[i].view().data;
+      if (in_file) {
+        told.mapped_bytes += tensor.bytes() / tensor.rows() * rows;
       } else {
-        told.mapped_bytes += tensor.bytes() / count;
+        told.owned_bytes += static_matrix_bytes(built[i].view().bits, rows, tensor.columns());
       }
       done_ += uint64_t{rows} * tensor.columns();
       tell(true);
@@ -337,11 +370,15 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   Result<Buffer> allocated = Buffer::allocate(stride * count, tensor.name);
   if (!allocated) return fail(std::move(allocated.error()));
   const auto memory = std::make_shared<Buffer>(std::move(*allocated));
+  InputFormat input = input_format(scheme, view.cols);
+  if (Result<void> read = static_rounding(tensor, scheme, input, view); !read) {
+    return fail(std::move(read.error()));
+  }
   for (size_t i = 0; i < count; ++i) {
     std::byte* data = memory->data() + i * stride;
     view.data = data;
     view.scales = beside ? reinterpret_cast<float*>(data + whole_lines(data_bytes)) : nullptr;
-    built[i] = Matrix(view, input_format(scheme), memory);
+    built[i] = Matrix(view, input, memory);
   }
 
   Result<uint64_t> off_grid = pack(*stored, target, row0, built);
@@ -351,6 +388,21 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   told.owned_bytes += memory->bytes();
   tell(true);
   return built;
+}
+
+// What static scales are to a matrix that is multiplied in float: its input is rounded to levels and back,
+// and so is its output if that has a scale.
+Result<void> MatrixBuilder::static_rounding(const TensorInfo& tensor, const ClassScheme& scheme,
+                                            InputFormat& input, MatrixView& view) const {
+  if (scheme.weight != WeightKind::kLevels || scheme.activation != ActivationLevels::kStatic) return {};
+  Result<FakeRounding> rounding =
+      read_input_rounding(source_, tensor.name, scheme.activation_bits, scheme.activation_zero_point);
+  if (!rounding) return fail(std::move(rounding.error()));
+  Result<ActivationScales> scales = read_activation_scales(source_, tensor.name);
+  if (!scales) return fail(std::move(scales.error()));
+  input.rounding = *rounding;
+  view.statics.output = scales->output;
+  return {};
 }
 
 // All rows of all matrices, by all threads.

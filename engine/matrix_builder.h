@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/grid_survey.h"
@@ -78,7 +79,9 @@ class MatrixBuilder {
   Result<Matrix> mapped_matrix(const StoredTensor& stored, const ClassScheme& scheme, size_t row0,
                                size_t rows);
   Result<OffGrid> off_grid();
-  Result<float> tensor_absmax(const StoredTensor& tensor) const;
+  Result<void> static_rounding(const TensorInfo& tensor, const ClassScheme& scheme, InputFormat& input,
+                               kernels::MatrixView& view) const;
+  Result<std::pair<float, float>> tensor_range(const StoredTensor& tensor) const;
   void tell(bool always);
 
   const Scheme& scheme_;

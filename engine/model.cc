@@ -175,7 +175,7 @@ Result<std::string> Model::fitting_scheme(std::string& reason) const {
     reason = "the folder was packed for it";
     return std::string(source_->declared_scheme());
   }
-  if (carries_static_scales(*source_)) {
+  if (trained_with_static_scales(*source_)) {
     reason = "the checkpoint carries static activation scales";
     return std::string("mobile");
   }
@@ -212,27 +212,12 @@ Result<void> Model::choose_scheme(const std::string& asked) {
   Result<Scheme> scheme = parse_scheme(word);
   if (!scheme) return fail(std::move(scheme.error()));
   scheme_ = std::move(*scheme);
-  const bool carries = carries_static_scales(*source_);
-  if (carries && !scheme_.needs_static_scales()) {
+  if (trained_with_static_scales(*source_) && !scheme_.needs_static_scales()) {
     scheme_reason_ =
         "warning: the checkpoint was trained with the static activation scales that only mobile and "
         "fake:mobile apply; answers will be worse";
   }
-  if (scheme_.needs_static_scales() && !carries) {
-    return fail(ErrorCode::kUsage, "scheme " + word,
-                "needs static activation scales, and this checkpoint carries none",
-                "take a scheme with dynamic activations, such as int8 or int4");
-  }
-  const bool other_levels =
-      std::any_of(scheme_.classes.begin(), scheme_.classes.end(), [](const ClassScheme& c) {
-        return c.activation == ActivationLevels::kStatic && c.weight != WeightKind::kAsStored;
-      });
-  if (other_levels) {
-    return fail(ErrorCode::kUsage, "scheme " + word,
-                "static activation scales belong to the levels that the checkpoint stores",
-                "take mobile or fake:mobile, or a scheme with dynamic activations, such as int8 or int4");
-  }
-  return {};
+  return check_static_scales(scheme_, *source_);
 }
 
 Result<void> Model::compute_fingerprint() {

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "engine/activation_scales.h"
 #include "engine/bf16_export.h"
 #include "engine/chat_detect.h"
 #include "engine/gguf_export.h"
@@ -152,7 +153,9 @@ Result<PackedReport> export_model(const Model& model, const Scheme& scheme, Expo
     return fail(ErrorCode::kUsage, folder, "is there already, and nothing is overwritten",
                 "name another folder or remove it");
   }
-  Result<void> fits = check_tensors(model.config(), model.source(), model.name());
+  const TensorSource& source = options.source != nullptr ? *options.source : model.source();
+  Result<void> fits = check_tensors(model.config(), source, model.name());
+  if (fits) fits = check_static_scales(scheme, source);
   if (!fits) return fail(std::move(fits.error()));
   const fs::path partial = folder + ".partial";
   if (format == ExportFormat::kGguf) {
@@ -171,8 +174,8 @@ Result<PackedReport> export_model(const Model& model, const Scheme& scheme, Expo
   const std::string weights = (partial / "model.safetensors").string();
   Result<PackedReport> report =
       format == ExportFormat::kPacked
-          ? export_packed(model.config(), model.source(), scheme, model.team(), weights, options)
-          : export_bf16(model.config(), model.source(), scheme, model.team(), weights, options);
+          ? export_packed(model.config(), source, scheme, model.team(), weights, options)
+          : export_bf16(model.config(), source, scheme, model.team(), weights, options);
   if (!report) return report;
   flush_folder(partial);
   fs::rename(partial, folder, error);

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/activation_scales.h"
 #include "engine/panel_file.h"
 #include "engine/static_matrix.h"
 #include "engine/stored_tensor.h"
@@ -46,7 +47,6 @@ struct Planned {
   size_t block_rows = 0;   // kPanels: rows of the matrix or of one expert
   size_t scale_count = 0;  // floats of the scale tensor behind it; 0: none
   uint64_t bytes = 0;      // padded, without scales
-  bool statics = false;    // factors and zero sums, one of each for every scale, come behind the scales
 };
 
 // Error and size of what was rounded.
@@ -75,6 +75,7 @@ class Exporter {
   Result<void> plan_table(Planned& planned, const StoredTensor& stored);
   void plan_matrix(Planned& planned, const StoredTensor& stored);
   void plan_static(Planned& planned, const StoredTensor& stored);
+  static void plan_panels(Planned& planned, const MatrixView& view, size_t blocks);
   Result<void> check_disk(const std::vector<TensorToWrite>& tensors, const Metadata& metadata) const;
   Result<void> write_tensor(const Planned& planned, PackedTensor& told);
   Result<void> write_copy(const Planned& planned);
@@ -140,7 +141,6 @@ void Exporter::plan_matrix(Planned& planned, const StoredTensor& stored) {
     planned.bytes = planned.info.elements() * float_bytes(view.format);
     return;
   }
-  planned.form = Form::kPanels;
   view.bits = static_cast<uint8_t>(planned.scheme.weight_bits);
   view.rows = planned.block_rows;
   view.cols = tensor.columns();
@@ -151,6 +151,11 @@ void Exporter::plan_matrix(Planned& planned, const StoredTensor& stored) {
     view.group = stored.group();
     if (view.format == WeightFormat::kInt8Group) view.bits = static_cast<uint8_t>(stored.bits());
   }
+  plan_panels(planned, view, blocks);
+}
+
+void Exporter::plan_panels(Planned& planned, const MatrixView& view, size_t blocks) {
+  planned.form = Form::kPanels;
   planned.info.encoding = Encoding::kPanels;
   planned.info.panels = panels_name(view);
   planned.info.panel_bytes =
@@ -159,7 +164,7 @@ void Exporter::plan_matrix(Planned& planned, const StoredTensor& stored) {
   planned.scale_count = panel_scale_count(view) * blocks;
 }
 
-// Levels between static scales: channel panels, and what those scales amount to for each row.
+// The file's own levels between static scales, as channel panels. The activation scales are copied apart.
 void Exporter::plan_static(Planned& planned, const StoredTensor& stored) {
   const TensorInfo& tensor = *planned.source;
   const size_t blocks = tensor.shape.size() == 3 ? tensor.shape[0] : 1;
@@ -168,13 +173,7 @@ void Exporter::plan_static(Planned& planned, const StoredTensor& stored) {
   view.bits = static_cast<uint8_t>(stored.bits());
   view.rows = planned.block_rows = tensor.rows() / blocks;
   view.cols = view.group = tensor.columns();
-  planned.form = Form::kPanels;
-  planned.statics = true;
-  planned.info.encoding = Encoding::kPanels;
-  planned.info.panels = panels_name(view);
-  planned.info.panel_bytes = kernels::packed_bytes(view.format, view.bits, view.rows, view.cols) * blocks;
-  planned.bytes = panel_file_bytes(planned.info.panel_bytes);
-  planned.scale_count = panel_scale_count(view) * blocks;
+  plan_panels(planned, view, blocks);
 }
 
 Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_class) {
@@ -230,7 +229,7 @@ Result<void> Exporter::plan() {
   }
   // What quantized matrices bring along and no packed form holds: static scales of activations and caches.
   for (const TensorInfo& tensor : source_.tensors()) {
-    const bool scale = tensor.name.ends_with("_activation_scale") || tensor.name.ends_with("_cache_scale");
+    const bool scale = !calibrated_module(tensor.name).empty() || tensor.name.ends_with("_cache_scale");
     const auto copied = [&](const Planned& p) {
       return p.form == Form::kCopy && p.info.encoding != Encoding::kPlain &&
              p.info.name + "_scale" == tensor.name;
@@ -318,8 +317,7 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
   const Progress silent;
   MatrixBuilder builder(scheme_, source_, team_, 0, silent);
   Difference sum;
-  std::vector<float> scales, factors;
-  std::vector<int32_t> zero_sums;
+  std::vector<float> scales;
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += planned.block_rows) {
     Result<Matrix> matrix = builder.matrix(tensor, planned.tensor_class, row0, planned.block_rows);
     if (!matrix) return fail(std::move(matrix.error()));
@@ -338,18 +336,12 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
       scales.insert(scales.end(), view.scales, view.scales + own);
       scales.resize(scales.size() + count - own, 0.0f);
     }
-    if (planned.statics) {
-      factors.insert(factors.end(), view.statics.factors, view.statics.factors + count);
-      zero_sums.insert(zero_sums.end(), view.statics.zero_sums, view.statics.zero_sums + count);
-    }
     this->count(uint64_t{view.rows} * view.cols);
   }
   const std::vector<std::byte> padding(
       planned.form == Form::kPanels ? planned.bytes - planned.info.panel_bytes : 0);
   Result<void> done = put(padding);
   if (done) done = put(std::as_bytes(std::span(scales)));
-  if (done && planned.statics) done = put(std::as_bytes(std::span(factors)));
-  if (done && planned.statics) done = put(std::as_bytes(std::span(zero_sums)));
   const std::vector<TensorReport> reports = builder.take_reports();
   told.kept = reports.front().kept;
   told.on_grid = reports.front().on_grid;
@@ -457,9 +449,6 @@ Result<PackedReport> Exporter::run() {
     std::vector<size_t> shape = {p.scale_count};
     if (p.form == Form::kRows) shape = {p.info.rows(), p.scale_count / p.info.rows()};
     tensors.push_back({p.info.name + "_scale", Dtype::kF32, std::move(shape)});
-    if (!p.statics) continue;
-    tensors.push_back({p.info.name + kFactorSuffix, Dtype::kF32, {p.scale_count}});
-    tensors.push_back({p.info.name + kZeroSumSuffix, Dtype::kI32, {p.scale_count}});
   }
   Result<void> room = check_disk(tensors, metadata);
   if (!room) return fail(std::move(room.error()));
@@ -477,10 +466,10 @@ Result<PackedReport> Exporter::run() {
     told.scheme =
         p.tensor_class == TensorClass::kFloat ? std::string(dtype_name(p.info.dtype)) : to_string(p.scheme);
     told.elements = p.source->elements();
-    told.bytes = p.bytes + p.scale_count * sizeof(float) * (p.statics ? 3 : 1);
+    told.bytes = p.bytes + p.scale_count * sizeof(float);
     told.bits =
         told.elements == 0 ? 0 : 8.0 * static_cast<double>(told.bytes) / static_cast<double>(told.elements);
-    const size_t own = p.statics ? 4 : p.scale_count > 0 ? 2 : 1;
+    const size_t own = p.scale_count > 0 ? 2 : 1;
     if (writer_->next() >= index + own) {
       told.measured = false;
       if (p.tensor_class != TensorClass::kFloat) count(told.elements);

@@ -47,6 +47,9 @@ struct PackOptions {
   bool errors = true;       // compare with the source: reads it a second time
   Progress progress;        // elements done and in all
   std::string source_name;  // for the metadata
+  // export_model() reads from here instead of from the model's own files: those with scales added
+  // (engine/extended_source.h). Null: the model's.
+  const TensorSource* source = nullptr;
   // Asked between matrices: true stops with kUsage "interrupted", to be resumed.
   std::function<bool()> interrupted;
 };

@@ -16,9 +16,9 @@ using kernels::WeightFormat;
 
 constexpr std::pair<WeightFormat, std::string_view> kPanelNames[] = {
     {WeightFormat::kInt4Group32, "int4-group32"},
-    {WeightFormat::kInt2Channel, "int2-channel"},
     {WeightFormat::kInt4Channel, "int4-channel"},
     {WeightFormat::kInt8Channel, "int8-channel"},
+    {WeightFormat::kInt2Channel, "int2-channel"},
 };
 
 size_t padded_rows(size_t rows) {

@@ -1,7 +1,7 @@
 // Matrices that lie in a file in the very form a kernel reads (Encoding::kPanels): their names, and the view
 // of one in the mapped file. engine/packed_export.h writes them.
 //
-//   int4-group32, int2-channel, int4-channel, int8-channel   panels of 16 rows (kernels/pack.h)
+//   int4-group32, int4-channel, int8-channel   panels of 16 rows (kernels/pack.h)
 //   int8-group32, int8-group16, int6-group16   likewise (kernels/int8_group.h)
 //   levels<2|3|4|8>-<tensor|channel|group<N>>  row-major levels that are multiplied in float
 //
@@ -19,11 +19,6 @@
 #include "loader/tensor_source.h"
 
 namespace gemma {
-
-// Beside a matrix between static activation scales: what those amount to for each padded row
-// (kernels/static_scales.h), float32 and int32.
-inline constexpr char kFactorSuffix[] = "_factor";
-inline constexpr char kZeroSumSuffix[] = "_zero_sum";
 
 // What a view's form is called.
 std::string panels_name(const kernels::MatrixView& view);

@@ -21,7 +21,7 @@ T* at_least(std::vector<T>& buffer, size_t n) {
 }
 
 bool in_levels(const RowPacker::Target& target) {
-  return target.keeps || target.quantizer.quantizes();
+  return target.keeps || (target.quantizer.quantizes() && !target.quantizer.has_zero_point());
 }
 
 }  // namespace
@@ -42,7 +42,11 @@ Result<void> RowPacker::copy_floats(size_t row, size_t first, size_t n, Scratch&
                                     std::byte* data) const {
   const size_t cols = target_.view.cols;
   if (target_.view.format == WeightFormat::kF32) {
-    return stored_.floats(row, n, scratch.stored, reinterpret_cast<float*>(data) + first * cols);
+    float* to = reinterpret_cast<float*>(data) + first * cols;
+    Result<void> read = stored_.floats(row, n, scratch.stored, to);
+    // Only those with a zero point come here: the others have levels.
+    for (size_t r = 0; r < n && read; ++r) target_.quantizer.fake({to + r * cols, cols}, scratch.levels);
+    return read;
   }
   float* values = at_least(scratch.values, n * cols);
   Result<void> read = stored_.floats(row, n, scratch.stored, values);

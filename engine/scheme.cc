@@ -33,7 +33,7 @@ Failure refuse(std::string_view word, std::string what, std::string hint = {}) {
   if (hint.empty()) {
     hint =
         "f32, bf16, int8, int4, int4-channel, w8a4, mobile, stored, or "
-        "[fake:]w<2|3|4|8><t|c|gN>[a<4|8>[gN|s]]";
+        "[fake:]w<2|3|4|8><t|c|gN>[z][a<4|8>[gN|s][z]]";
   }
   return fail(ErrorCode::kUsage, fmt::format("scheme \"{}\"", word), std::move(what), std::move(hint));
 }
@@ -91,6 +91,7 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
   } else {
     return refuse(word, "expected t (per tensor), c (per channel) or gN (per group) behind the weight bits");
   }
+  scheme.weight_zero_point = in.take('z');
   if (in.take('a')) {
     const std::optional<size_t> activation_bits = in.number();
     if (!activation_bits || (*activation_bits != 4 && *activation_bits != 8)) {
@@ -105,6 +106,7 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
       Result<void> read = group("an activation", scheme.activation_group);
       if (!read) return fail(std::move(read.error()));
     }
+    scheme.activation_zero_point = in.take('z');
   }
   if (!in.done()) return refuse(word, fmt::format("\"{}\" is left over", in.rest()));
   return scheme;
@@ -122,10 +124,12 @@ std::string spell(const ClassScheme& scheme) {
     case Granularity::kGroup:
       text += fmt::format("g{}", scheme.weight_group);
   }
+  if (scheme.weight_zero_point) text += "z";
   if (scheme.activation == ActivationLevels::kNone) return text;
   text += fmt::format("a{}", scheme.activation_bits);
   if (scheme.activation == ActivationLevels::kStatic) text += "s";
   if (scheme.activation == ActivationLevels::kGroup) text += fmt::format("g{}", scheme.activation_group);
+  if (scheme.activation_zero_point) text += "z";
   return text;
 }
 
@@ -184,6 +188,10 @@ Result<ClassScheme> parse_base(std::string_view word) {
   Result<ClassScheme> spelled = parse_spelled(word, name);
   if (!spelled) return spelled;
   spelled->fake = fake;
+  if (!fake && (spelled->weight_zero_point || spelled->activation_zero_point)) {
+    return refuse(word, "levels with a zero point (z) are computed in float only",
+                  fmt::format("fake:{}, or the symmetric levels without z", name));
+  }
   if (fake || spelled->activation == ActivationLevels::kNone) return spelled;
   // Without a name: what GGUF's Q8_0 and Q6_K hold.
   spelled->integer = name == "w8g32a8g32" || name == "w8g16a8g32";
@@ -192,10 +200,12 @@ Result<ClassScheme> parse_base(std::string_view word) {
     if (!named.spelled.empty()) known.push_back(fmt::format("{} = {}", named.name, named.spelled));
     spelled->integer = spelled->integer || name == named.spelled;
   }
+  spelled->integer = spelled->integer || has_static_kernel(*spelled);
   if (!spelled->integer) {
-    return refuse(word, "there is no integer kernel for it",
-                  fmt::format("in integers: {}, w8g32a8g32, w8g16a8g32; or fake:{} in float",
-                              fmt::join(known, ", "), name));
+    return refuse(
+        word, "there is no integer kernel for it",
+        fmt::format("in integers: {}, w8g32a8g32, w8g16a8g32, w2ca8s, w4ca8s, w8ca8s; or fake:{} in float",
+                    fmt::join(known, ", "), name));
   }
   return spelled;
 }
@@ -207,6 +217,13 @@ std::string_view to_string(TensorClass tensor_class) {
     if (value == tensor_class) return name;
   }
   return "float";
+}
+
+bool has_static_kernel(const ClassScheme& scheme) {
+  return scheme.weight == WeightKind::kLevels && scheme.granularity == Granularity::kChannel &&
+         scheme.weight_bits != 3 && !scheme.weight_zero_point &&
+         scheme.activation == ActivationLevels::kStatic && scheme.activation_bits == 8 &&
+         !scheme.activation_zero_point;
 }
 
 std::string to_string(const ClassScheme& scheme) {

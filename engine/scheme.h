@@ -1,17 +1,19 @@
 // One word says how a model is computed: "int4", "fake:w4g32", "int8,head=bf16".
 //
 //   scheme   := base { "," class "=" base }
-//   base     := name | [ "fake:" ] name | [ "fake:" ] "w" bits weights [ "a" bits [ inputs ] ]
+//   base     := name | [ "fake:" ] name | [ "fake:" ] "w" bits weights ["z"] [ "a" bits [ inputs ] ["z"] ]
 //   name     := f32 | bf16 | int8 | int4 | int4-channel | w8a4 | mobile | stored
 //   bits     := 2 | 3 | 4 | 8 (weights), 4 | 8 (activations)
 //   weights  := "t" per tensor | "c" per output channel | "g" N per group of N columns
 //   inputs   := nothing: per token | "g" N per group | "s" static scales of the checkpoint
+//   z        := levels with a zero point (kernels/affine.h) instead of symmetric ones
 //   class    := embed | ple | head | attn | mlp | experts | ple_gate | ple_model
 //
 // int8 = w8ca8, int4 = w4g32a8g32, int4-channel = w4ca8, w8a4 = w8ca4: these run in integers. `fake:`
 // computes the same function in float32: quantize, dequantize, multiply. A spelled form without `a` keeps
-// packed levels and multiplies in float; with `a` and without `fake:` it must be one of the named ones, or
-// w8g32a8g32 or w8g16a8g32, which hold what GGUF stores as Q8_0 and Q6_K.
+// packed levels and multiplies in float; with `a` and without `fake:` it must be one of the named ones,
+// w8g32a8g32 or w8g16a8g32, which hold what GGUF stores as Q8_0 and Q6_K, or w2ca8s, w4ca8s or w8ca8s, which
+// the kernels of the mobile format compute. Zero points need `fake:`.
 // mobile: levels, bits and static scales as the checkpoint says.
 // stored: each matrix in the arithmetic that fits how the file stores it, so that no level changes: 4 bits in
 // groups of 32 as int4, 8 or 6 bits in groups of 32 or 16 as w8g32a8g32 or w8g16a8g32, 4 or 8 bits per
@@ -45,11 +47,17 @@ struct ClassScheme {
   int weight_bits = 0;  // of kLevels
   Granularity granularity = Granularity::kTensor;
   size_t weight_group = 0;
+  bool weight_zero_point = false;
   ActivationLevels activation = ActivationLevels::kNone;
   int activation_bits = 0;
   size_t activation_group = 0;
+  bool activation_zero_point = false;
   bool operator==(const ClassScheme&) const = default;
 };
+
+// Symmetric levels per channel between static scales of 8 bits, as the kernels of the mobile format multiply
+// them; their fake computes the same sums in float32.
+bool has_static_kernel(const ClassScheme& scheme);
 
 // The shortest spelling: "int4" for w4g32a8g32, "fake:int4" for its fake.
 std::string to_string(const ClassScheme& scheme);

@@ -25,6 +25,7 @@ struct SessionOptions {
   size_t chunk = 256;                           // tokens of one forward pass in prefill; 1..4096
   size_t rollback = 256;                        // tokens that rollback() can take back
   std::optional<kernels::KvType> kv_type = {};  // default: f32 under f32 and fake schemes, else f16
+  ActivationObserver* observer = nullptr;       // sees what every matrix multiplies; must outlive the session
 };
 
 // A copy of a sequence's state, good for any session with the same model and options.

@@ -79,17 +79,20 @@ void floats(const kernels::KernelTable& kernels, const MatrixView& view, const A
   const size_t rows = row1 - row0;
   for (size_t r = 0; r < rows; ++r) kernels::dequantize_row(view, row0 + r, scratch + r * view.cols);
   kernels.matmul_float(float_block(scratch, rows, view.cols), acts, 0, rows, out + row0, out_stride);
-  const float scale = view.statics.output;
+  round_outputs(view.statics.output, acts.tokens, row0, row1, out, out_stride);
+}
+
+}  // namespace
+
+void round_outputs(float scale, size_t tokens, size_t row0, size_t row1, float* out, size_t out_stride) {
   if (scale == 0) return;
-  for (size_t t = 0; t < acts.tokens; ++t) {
+  for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = row0; r < row1; ++r) {
       float& value = out[t * out_stride + r];
       value = kernels::activation_level(value, scale) * scale;
     }
   }
 }
-
-}  // namespace
 
 void static_linear(const kernels::KernelTable& kernels, const Matrix& w, const Activations& acts, size_t row0,
                    size_t row1, float* scratch, float* out, size_t out_stride) {

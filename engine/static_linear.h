@@ -16,4 +16,7 @@ namespace gemma {
 void static_linear(const kernels::KernelTable& kernels, const Matrix& w, const kernels::Activations& acts,
                    size_t row0, size_t row1, float* scratch, float* out, size_t out_stride);
 
+// Outputs of rows [row0, row1) become levels times `scale`; nothing if it is 0.
+void round_outputs(float scale, size_t tokens, size_t row0, size_t row1, float* out, size_t out_stride);
+
 }  // namespace gemma

@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "engine/panel_file.h"
 #include "kernels/pack.h"
 #include "kernels/static_scales.h"
 
@@ -20,48 +19,15 @@ size_t padded_rows(size_t rows) {
   return (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
 }
 
-// A number for every padded row of every block, where it is mapped; null if it is not what it should be.
-template <typename T>
-const T* mapped_numbers(const TensorSource& source, const std::string& name, Dtype dtype, size_t count) {
-  const TensorInfo* info = source.find(name);
-  if (info == nullptr || info->dtype != dtype || info->encoding != Encoding::kPlain) return nullptr;
-  const std::span<const std::byte> data = source.mapped(*info);
-  if (data.size() != count * sizeof(T) || reinterpret_cast<uintptr_t>(data.data()) % alignof(T) != 0)
-    return nullptr;
-  return reinterpret_cast<const T*>(data.data());
-}
-
-// The matrix of a packed file: panels, scales, factors and zero sums all lie in the map.
-Result<Matrix> mapped_matrix(const TensorSource& source, const StoredTensor& stored,
-                             const kernels::MatrixView& panels, size_t block, float output,
-                             const InputFormat& format) {
-  const TensorInfo& tensor = stored.info();
-  const size_t padded = padded_rows(panels.rows);
-  const size_t count = padded * (tensor.rows() / panels.rows);
-  const float* factors = mapped_numbers<float>(source, tensor.name + kFactorSuffix, Dtype::kF32, count);
-  const int32_t* zero_sums =
-      mapped_numbers<int32_t>(source, tensor.name + kZeroSumSuffix, Dtype::kI32, count);
-  if (factors == nullptr || zero_sums == nullptr) {
-    return fail(ErrorCode::kInvalidFile, tensor.file + ": " + tensor.name,
-                fmt::format("expected {} factors and zero sums beside it", count),
-                "the file is damaged or packed for another scheme: make it again with gemma-quantize");
-  }
-  kernels::MatrixView view = panels;
-  view.statics = {factors + block * padded, zero_sums + block * padded, output};
-  for (size_t row = 0; row < padded; ++row) {
-    if (std::isfinite(view.statics.factors[row])) continue;
-    return fail(ErrorCode::kInvalidFile, tensor.file + ": " + tensor.name,
-                fmt::format("expected finite factors, found {} in row {}", view.statics.factors[row], row),
-                "the file is damaged: make it again with gemma-quantize");
-  }
-  return Matrix(view, format, nullptr);
-}
-
 }  // namespace
 
 bool is_static(const ClassScheme& scheme, const StoredTensor& stored) {
   return scheme.weight == WeightKind::kAsStored && scheme.activation == ActivationLevels::kStatic &&
          stored.in_levels();
+}
+
+bool between_static_scales(const ClassScheme& scheme, const StoredTensor& stored) {
+  return is_static(scheme, stored) || has_static_kernel(scheme);
 }
 
 WeightFormat channel_format(int bits) {
@@ -77,12 +43,13 @@ size_t static_matrix_bytes(int bits, size_t rows, size_t cols) {
 }
 
 Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& stored,
-                             const ClassScheme& scheme, size_t row0, size_t rows,
-                             const MatrixBuilder& builder) {
+                             const ClassScheme& scheme, size_t row0, size_t rows, MatrixBuilder& builder) {
   const TensorInfo& tensor = stored.info();
   const size_t cols = tensor.columns();
-  const int bits = stored.bits();
-  if (stored.group() != cols || (bits != 2 && bits != 4 && bits != 8)) {
+  const bool own = is_static(scheme, stored);
+  const bool keeps = own || keeps_levels(scheme, stored);
+  const int bits = own ? stored.bits() : scheme.weight_bits;
+  if (own && (stored.group() != cols || (bits != 2 && bits != 4 && bits != 8))) {
     return fail(
         ErrorCode::kUsage, tensor.name,
         fmt::format("scheme {} expects levels of 2, 4 or 8 bits with one scale per row, found {} bits in "
@@ -92,14 +59,9 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   }
   Result<ActivationScales> activations = read_activation_scales(source, tensor.name);
   if (!activations) return fail(std::move(activations.error()));
-
-  InputFormat format;
-  format.fake = scheme.fake;
-  format.scale = activations->input;
-  if (activations->input != 0) format.kind = kernels::ActivationKind::kInt8Static;
-  if (const kernels::MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
-    return mapped_matrix(source, stored, *panels, row0 / rows, activations->output, format);
-  }
+  Result<WeightQuantizer> quantizer = WeightQuantizer();
+  if (!keeps) quantizer = builder.quantizer(stored, scheme, cols);
+  if (!quantizer) return fail(std::move(quantizer.error()));
 
   kernels::MatrixView view;
   view.format = channel_format(bits);
@@ -108,12 +70,16 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   view.cols = cols;
   view.group = cols;
   // Panels, which are whole lines; then scales, factors and zero sums, each of all rows of the panels.
-  Result<Buffer> allocated = Buffer::allocate(static_matrix_bytes(bits, rows, cols), tensor.name);
+  // Panels of a packed file stay where they are mapped.
+  const kernels::MatrixView* mapped = keeps ? stored.panels(row0, rows) : nullptr;
+  if (mapped != nullptr && mapped->format != view.format) mapped = nullptr;
+  const size_t panel_bytes = mapped != nullptr ? 0 : kernels::packed_bytes(view.format, bits, rows, cols);
+  const size_t padded = padded_rows(rows);
+  Result<Buffer> allocated = Buffer::allocate(panel_bytes + 3 * padded * sizeof(float), tensor.name);
   if (!allocated) return fail(std::move(allocated.error()));
   const auto memory = std::make_shared<Buffer>(std::move(*allocated));
-  const size_t padded = padded_rows(rows);
   std::byte* panels = memory->data();
-  std::byte* numbers = panels + kernels::packed_bytes(view.format, bits, rows, cols);
+  std::byte* numbers = panels + panel_bytes;
   float* scales = reinterpret_cast<float*>(numbers);
   float* factors = scales + padded;
   int32_t* zero_sums = reinterpret_cast<int32_t*>(numbers) + 2 * padded;
@@ -125,13 +91,19 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   Result<void> done = builder.over_rows(rows, cols, [&](size_t first, size_t n) -> Result<void> {
     StoredTensor::Scratch scratch;
     std::vector<int8_t> levels(n * cols);
-    Result<void> read = stored.levels(row0 + first, n, scratch, levels.data(), scales + first);
+    std::vector<float> values(keeps ? 0 : n * cols);
+    Result<void> read = keeps ? stored.levels(row0 + first, n, scratch, levels.data(), scales + first)
+                              : stored.floats(row0 + first, n, scratch, values.data());
     if (!read) return read;
+    for (size_t r = 0; r < n && !keeps; ++r) {
+      quantizer->quantize({values.data() + r * cols, cols}, levels.data() + r * cols, scales + first + r);
+    }
     for (size_t r = 0; r < n; ++r) {
       const size_t row = first + r;
       factors[row] = kernels::output_factor(input, scales[row], activations->output);
       zero_sums[row] = kernels::zero_sum({levels.data() + r * cols, cols});
-      if (scales[row] > 0 && std::isfinite(factors[row])) continue;
+      // Rows of zeros have no scale but in a checkpoint that was trained with them.
+      if ((scales[row] > 0 || (!own && scales[row] == 0)) && std::isfinite(factors[row])) continue;
       return fail(
           ErrorCode::kInvalidFile,
           tensor.file.empty() ? tensor.name : tensor.file + ": " + tensor.stored_name,
@@ -140,13 +112,19 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
                       scales[row], row0 + row, activations->input, activations->output),
           "the file is damaged: fetch it again");
     }
-    kernels::pack_rows(view.format, bits, rows, cols, first, n, levels.data(), nullptr, panels);
+    if (mapped == nullptr) {
+      kernels::pack_rows(view.format, bits, rows, cols, first, n, levels.data(), nullptr, panels);
+    }
     return {};
   });
   if (!done) return fail(std::move(done.error()));
-  view.data = panels;
+  view.data = mapped != nullptr ? mapped->data : panels;
   view.scales = scales;
   view.statics = {factors, zero_sums, activations->output};
+  InputFormat format;
+  format.fake = scheme.fake;
+  format.scale = activations->input;
+  if (activations->input != 0) format.kind = kernels::ActivationKind::kInt8Static;
   return Matrix(view, format, memory);
 }
 

@@ -1,5 +1,7 @@
 #include "engine/tensor_plan.h"
 
+#include "engine/activation_scales.h"
+
 #include <algorithm>
 #include <map>
 
@@ -36,14 +38,16 @@ std::string shape_text(const std::vector<size_t>& shape) {
 // What the quantized matrix of the same name brings along: its scales and those of its activations.
 bool goes_with_a_matrix(const TensorSource& source, std::string_view name) {
   if (name.ends_with(".k_cache_scale") || name.ends_with(".v_cache_scale")) return true;
-  for (const std::string_view suffix :
-       {".input_activation_scale", ".output_activation_scale", "_scale", "_factor", "_zero_sum"}) {
-    if (!name.ends_with(suffix)) continue;
-    const std::string matrix(name.substr(0, name.size() - suffix.size()));
-    for (const std::string& spelled : {matrix, matrix + ".weight"}) {
-      const TensorInfo* found = source.find(spelled);
-      if (found != nullptr && found->encoding != Encoding::kPlain) return true;
-    }
+  // Static scales, which calibration gives to floats as well.
+  if (const std::string module(calibrated_module(name)); !module.empty()) {
+    return source.find(module) != nullptr || source.find(module + ".weight") != nullptr;
+  }
+  constexpr std::string_view kScale = "_scale";
+  if (!name.ends_with(kScale)) return false;
+  const std::string matrix(name.substr(0, name.size() - kScale.size()));
+  for (const std::string& spelled : {matrix, matrix + ".weight"}) {
+    const TensorInfo* found = source.find(spelled);
+    if (found != nullptr && found->encoding != Encoding::kPlain) return true;
   }
   return false;
 }

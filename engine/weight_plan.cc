@@ -38,6 +38,23 @@ uint64_t matrix_bytes(const ClassScheme& scheme, kernels::WeightFormat format, s
   return packed + whole_lines(uint64_t{padded} * (cols / group) * sizeof(float));
 }
 
+// A matrix between static scales (static_matrix.h): the file's own embedding is read where it lies.
+void add_static(PlannedWeight& weight, const ClassScheme& scheme, const StoredTensor& stored,
+                size_t experts) {
+  const TensorInfo& tensor = stored.info();
+  const bool own = is_static(scheme, stored);
+  if (own && weight.tensor_class == TensorClass::kEmbed) return;
+  const int bits = own ? stored.bits() : scheme.weight_bits;
+  weight.blocks = weight.tensor_class == TensorClass::kExperts ? experts : 1;
+  const size_t rows = tensor.rows() / weight.blocks;
+  const kernels::MatrixView* panels = keeps_levels(scheme, stored) ? stored.panels(0, rows) : nullptr;
+  if (panels != nullptr && panels->format == channel_format(bits)) {
+    weight.mapped_bytes = tensor.bytes();
+  } else {
+    weight.owned_bytes = weight.blocks * static_matrix_bytes(bits, rows, tensor.columns());
+  }
+}
+
 }  // namespace
 
 Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
@@ -55,17 +72,15 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
     if (!stored) return fail(std::move(stored.error()));
     const ClassScheme how = resolve(scheme.of(tensor_class), *stored);
     const kernels::WeightFormat format = target_format(how, stored->float_type());
+    if (between_static_scales(how, *stored)) {
+      add_static(weight, how, *stored, config.experts);
+      weights.push_back(std::move(weight));
+      return {};
+    }
     const bool panels = tensor.encoding == Encoding::kPanels && keeps_levels(how, *stored) && !how.fake;
     const bool floats = how.weight != WeightKind::kLevels && !stored->in_levels() &&
                         format == float_format(stored->float_type()) && !source.mapped(tensor).empty();
-    if (is_static(how, *stored) && tensor.encoding == Encoding::kPanels) {
-      weight.mapped_bytes = tensor.bytes();
-    } else if (is_static(how, *stored)) {
-      // The embedding's levels stay in the file.
-      weight.owned_bytes = tensor_class == TensorClass::kEmbed
-                               ? 0
-                               : static_matrix_bytes(stored->bits(), tensor.rows(), tensor.columns());
-    } else if (panels || floats) {
+    if (panels || floats) {
       weight.mapped_bytes = tensor.bytes();
     } else {
       weight.blocks = tensor_class == TensorClass::kExperts ? config.experts : 1;

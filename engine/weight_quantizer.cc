@@ -34,6 +34,15 @@ WeightQuantizer WeightQuantizer::q4_0(bool on_grid, OffGrid off_grid) {
   return q;
 }
 
+WeightQuantizer WeightQuantizer::with_zero_point(const FakeRounding& rounding) {
+  WeightQuantizer q;
+  q.kind_ = Kind::kZeroPoint;
+  q.bits_ = rounding.bits;
+  q.group_ = rounding.group;
+  q.rounding_ = rounding;
+  return q;
+}
+
 size_t WeightQuantizer::quantize_q4_0(std::span<const float> row, int8_t* levels, float* scales) const {
   const kernels::KernelTable& kernels = kernels::default_kernel_table();
   constexpr size_t kBlock = 64;
@@ -82,6 +91,7 @@ size_t WeightQuantizer::quantize(std::span<const float> row, int8_t* levels, flo
 
 void WeightQuantizer::fake(std::span<float> row, std::vector<int8_t>& levels) const {
   if (!quantizes()) return;
+  if (has_zero_point()) return rounding_.apply(row, row.data());
   const size_t groups = groups_per_row(row.size());
   const size_t group = row.size() / groups;
   levels.resize(row.size());

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "engine/fake_rounding.h"
+
 namespace gemma {
 
 // How 4-bit groups of 32 without a trained grid are quantized: Q4_0 as ggml does it, or the smaller squared
@@ -25,15 +27,20 @@ class WeightQuantizer {
   // theirs back, and one that lies on none the least error. Without a grid all groups get `off_grid`.
   static WeightQuantizer q4_0(bool on_grid, OffGrid off_grid = OffGrid::kTextbook);
 
+  // Levels with a zero point. They have no integer form: only fake() knows them.
+  static WeightQuantizer with_zero_point(const FakeRounding& rounding);
+
   bool quantizes() const { return bits_ != 0; }
+  bool has_zero_point() const { return kind_ == Kind::kZeroPoint; }
   int bits() const { return bits_; }
   bool is_q4_0() const { return kind_ == Kind::kQ4_0; }
   bool on_grid() const { return on_grid_; }
   bool is_per_tensor() const { return kind_ == Kind::kTensor; }
   size_t groups_per_row(size_t cols) const { return kind_ == Kind::kTensor ? 1 : cols / group_; }
 
-  // levels (cols); scales (groups_per_row). Returns how many groups were on no grid though on_grid was said.
-  // Whole rows that lie one after the other may be given as one, unless the scale is a tensor's.
+  // Not with a zero point. levels (cols); scales (groups_per_row). Returns how many groups were on no grid
+  // though on_grid was said. Whole rows that lie one after the other may be given as one, unless the scale is
+  // a tensor's.
   size_t quantize(std::span<const float> row, int8_t* levels, float* scales) const;
 
   // row = scale * level of its own quantization; unchanged for Float. `levels` (cols) is scratch.
@@ -42,12 +49,13 @@ class WeightQuantizer {
  private:
   size_t quantize_q4_0(std::span<const float> row, int8_t* levels, float* scales) const;
 
-  enum class Kind { kNone, kGroup, kTensor, kQ4_0 };
+  enum class Kind { kNone, kGroup, kTensor, kQ4_0, kZeroPoint };
   Kind kind_ = Kind::kNone;
   int bits_ = 0;
   size_t group_ = 0;
   float tensor_scale_ = 0;
   bool on_grid_ = false;
+  FakeRounding rounding_;  // of kZeroPoint
   OffGrid off_grid_ = OffGrid::kTextbook;
 };
 

@@ -169,9 +169,10 @@ Result<void> Builder::per_layer_embeddings(Weights& weights) {
   // A row of the table is as many "channels" as there are layers.
   TensorReport& told = matrices_.report(*table, TensorClass::kPle, scheme);
   told.elements = table->elements();
-  told.kept = keeps_levels(scheme, *stored) || is_static(scheme, *stored) ||
-              (scheme.granularity == Granularity::kChannel && stored->in_levels() &&
-               stored->bits() == scheme.weight_bits && stored->group() == config_.ple_width);
+  told.kept =
+      keeps_levels(scheme, *stored) || is_static(scheme, *stored) ||
+      (scheme.granularity == Granularity::kChannel && !scheme.weight_zero_point && stored->in_levels() &&
+       stored->bits() == scheme.weight_bits && stored->group() == config_.ple_width);
   Result<WeightQuantizer> quantizer = WeightQuantizer();
   if (!told.kept) quantizer = matrices_.quantizer(*stored, scheme, config_.ple_width);
   if (!quantizer) return fail(std::move(quantizer.error()));

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <exception>
 #include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include "tools/eval_model.h"
 #include "tools/out_of_memory.h"
 #include "tools/progress_bar.h"
+#include "tools/quantize_calibration.h"
 #include "tools/quantize_options.h"
 #include "tools/terminal.h"
 #include "tools/thread_policy.h"
@@ -51,11 +53,19 @@ Result<void> run(const QuantizeFlags& flags) {
   if (!scheme) return fail(std::move(scheme.error()));
 
   catch_interrupt();
+  std::optional<ExtendedSource> calibrated;
+  if (flags.calibrate) {
+    Result<Calibration> found = calibrate_on_text(flags, *name, *scheme);
+    if (!found) return fail(std::move(found.error()));
+    write_text(kStderr, calibration_text(*found));
+    calibrated.emplace((*model)->source(), std::move(found->tensors));
+  }
   ProgressBar bar;
   const auto start = std::chrono::steady_clock::now();
   PackOptions pack;
   pack.errors = flags.errors;
   pack.source_name = *name;
+  pack.source = calibrated ? &*calibrated : nullptr;
   pack.interrupted = [] { return interrupted(); };
   // The rate is that of bfloat16 read: what a checkpoint has.
   pack.progress = [&](uint64_t done, uint64_t total) {

@@ -37,6 +37,32 @@ Options quantize_options(QuantizeFlags& flags) {
        .value = "FORMAT",
        .help = "packed: for the programs of gemma-run; bf16: the quantized values as a plain checkpoint, for "
                "other programs; gguf: Q4_0, Q8_0 or F16, for llama.cpp and its kin"});
+  options.group("Static activation scales");
+  options.add({.name = "calibrate",
+               .target = &flags.calibrate,
+               .value = "FILE",
+               .default_text = "none: what the model carries",
+               .help =
+                   "read this text with float activations and store static scales that fit what was seen, "
+                   "for w8ca8s, w4ca8s, fake:w4ca4s and other schemes with s (docs/calibration.md)"});
+  options.add({.name = "calibrate-method",
+               .target = &flags.calibrate_method,
+               .words = {"absmax", "percentile", "mse"},
+               .value = "METHOD",
+               .help = "absmax: nothing is clipped; percentile: what lies beyond --calibrate-percentile is; "
+                       "mse: the clipping with the least squared error"});
+  options.add({.name = "calibrate-percentile",
+               .target = &flags.calibrate_percentile,
+               .range = {.min = 0, .max = 100, .above_min = true},
+               .help = "percent of the magnitudes that stay whole"});
+  options.add({.name = "calibrate-tokens",
+               .target = &flags.calibrate_tokens,
+               .range = {.min = 1},
+               .unit = "tokens",
+               .help = "how much of the text is read"});
+  options.add({.name = "calibrate-outputs",
+               .target = &flags.calibrate_outputs,
+               .help = "find scales for the outputs of the matrices too; without, outputs stay float"});
   options.group("Report");
   options.add({.name = "errors",
                .target = &flags.errors,
@@ -60,7 +86,8 @@ Options quantize_options(QuantizeFlags& flags) {
       "Examples:\n"
       "  gemma-quantize -m google/gemma-4-E2B-it-qat-q4_0-unquantized --scheme int4 -o e2b-int4\n"
       "  gemma-run -m e2b-int4 -p \"Why is the sky blue?\"\n"
-      "  gemma-quantize -m models/stories-qat --to bf16 --scheme w2c -o stories-2bit\n");
+      "  gemma-quantize -m models/stories-qat --to bf16 --scheme w2c -o stories-2bit\n"
+      "  gemma-quantize --scheme w8ca8s --calibrate text.txt --calibrate-method mse -o stories-static\n");
   return options;
 }
 

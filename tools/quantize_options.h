@@ -15,6 +15,11 @@ struct QuantizeFlags {
   std::string out;
   std::string to = "packed";
   std::optional<std::string> report;
+  std::optional<std::string> calibrate;
+  std::string calibrate_method = "absmax";
+  double calibrate_percentile = 99.9;
+  uint64_t calibrate_tokens = 4096;
+  bool calibrate_outputs = false;
   uint64_t threads = 0;
   bool errors = true;
   bool json = false;

@@ -190,7 +190,7 @@ TEST_CASE("the twin's sums stay exact where they leave the integers of float32")
       auto stored = StoredTensor::open(source, *source.find("m.weight"));
       REQUIRE(stored.has_value());
       const Progress silent;
-      const MatrixBuilder builder(*scheme, source, model->team(), 0, silent);
+      MatrixBuilder builder(*scheme, source, model->team(), 0, silent);
       auto matrix = static_matrix(source, *stored, scheme->base, 0, rows, builder);
       REQUIRE_MESSAGE(matrix.has_value(), matrix.error().message());
       results[fake] = product(*model, *matrix, x, tokens);
@@ -305,17 +305,23 @@ TEST_CASE("other schemes compute a mobile checkpoint without its clamps, and say
   }
 }
 
-TEST_CASE("static scales are refused where there are none, and for levels that the file does not hold") {
+TEST_CASE("static scales are refused where there are none, or none for the levels asked for") {
   ModelOptions options;
   options.tokenizer = false;
   options.scheme = "mobile";
   auto none = Model::load(std::string(GEMMA_TEST_DATA) + "/goldens/tiny-ple", options);
   REQUIRE(!none.has_value());
   CHECK(none.error().code == ErrorCode::kUsage);
+  // The trained scales fit activations of 8 bits; those of 4 and zero points come from calibration only.
   options.scheme = "fake:w8ca8s";
-  auto other = Model::load("synthetic:tiny", options);
-  REQUIRE(!other.has_value());
-  CHECK(other.error().code == ErrorCode::kUsage);
+  CHECK(Model::load("synthetic:tiny", options));
+  for (const char* scheme : {"fake:w8ca4s", "fake:w8ca8sz"}) {
+    options.scheme = scheme;
+    auto other = Model::load("synthetic:tiny", options);
+    REQUIRE(!other.has_value());
+    CHECK(other.error().code == ErrorCode::kUsage);
+    CHECK(other.error().hint == "find it on a text with gemma-quantize --calibrate FILE");
+  }
 }
 
 TEST_CASE("a mobile checkpoint is not packed a second time") {

@@ -27,11 +27,55 @@ TEST_CASE("named schemes and their spelled forms are the same") {
 }
 
 TEST_CASE("canonical spellings parse to themselves") {
-  for (const char* word : {"f32", "bf16", "int8", "int4", "int4-channel", "w8a4", "mobile", "fake:mobile",
-                           "fake:w2t", "fake:w3ca4", "w2g16", "w8t", "fake:w4g64a8g128", "fake:w8ca8s",
-                           "int4,ple=bf16,head=int8", "f32,mlp=fake:w2g32,experts=w4g32"}) {
+  for (const char* word : {"f32",
+                           "bf16",
+                           "int8",
+                           "int4",
+                           "int4-channel",
+                           "w8a4",
+                           "mobile",
+                           "fake:mobile",
+                           "fake:w2t",
+                           "fake:w3ca4",
+                           "w2g16",
+                           "w8t",
+                           "fake:w4g64a8g128",
+                           "fake:w8ca8s",
+                           "fake:w4g32z",
+                           "fake:w2tz",
+                           "fake:w8cza8z",
+                           "fake:w4cza8g32z",
+                           "fake:w4ca4z",
+                           "fake:w4ca8sz",
+                           "w2ca8s",
+                           "w4ca8s",
+                           "w8ca8s",
+                           "fake:w4ca4s",
+                           "int4,ple=bf16,head=int8",
+                           "f32,mlp=fake:w2g32,experts=w4g32"}) {
     CHECK(canonical(word) == std::string(word));
   }
+}
+
+TEST_CASE(
+    "levels per channel between static scales run in integers, others with static scales are fake only") {
+  for (const char* word : {"w2ca8s", "w4ca8s", "w8ca8s"}) {
+    CAPTURE(word);
+    CHECK(parse_scheme(word)->base.integer);
+    CHECK(parse_scheme(word)->needs_static_scales());
+  }
+  CHECK(!parse_scheme("fake:w4ca8s")->base.integer);
+  CHECK(parse_scheme("fake:w4g32a4s")->needs_static_scales());
+}
+
+TEST_CASE("z asks for zero points, of weights and of activations apart") {
+  const ClassScheme weights = parse_scheme("fake:w4g32za8")->base,
+                    inputs = parse_scheme("fake:w4ca8g16z")->base;
+  CHECK(weights.weight_zero_point);
+  CHECK(!weights.activation_zero_point);
+  CHECK(!inputs.weight_zero_point);
+  CHECK(inputs.activation_zero_point);
+  CHECK(inputs.activation_group == 16);
 }
 
 TEST_CASE("an override applies to its class alone, and norms and router stay float") {
@@ -60,6 +104,14 @@ TEST_CASE("what cannot be read is refused with what was expected") {
   CHECK(refusal("fake:w4ca7") == "expected 4 or 8 activation bits behind a");
   CHECK(refusal("fake:w4ca8g") == "expected an activation group of 1 to 65536 columns behind g");
   CHECK(refusal("w4cx") == "\"x\" is left over");
+  CHECK(refusal("w4cz") == "levels with a zero point (z) are computed in float only");
+  CHECK(refusal("w4ca8z") == "levels with a zero point (z) are computed in float only");
+  CHECK(refusal("fake:w4czz") == "\"z\" is left over");
+  CHECK(refusal("fake:w4zc") ==
+        "expected t (per tensor), c (per channel) or gN (per group) behind the weight bits");
+  CHECK(refusal("w3ca8s") == "there is no integer kernel for it");
+  CHECK(refusal("w4g32a8s") == "there is no integer kernel for it");
+  CHECK(refusal("w4ca4s") == "there is no integer kernel for it");
   CHECK(refusal("w2ca8") == "there is no integer kernel for it");
   CHECK(refusal("fake:f32") == "f32 quantizes nothing, so there is nothing to fake");
   CHECK(refusal("int4,") == "ends with a comma");

@@ -149,7 +149,7 @@ TEST_CASE("hostile pack-quantized tensors are refused, each with its reason") {
                  shape_bytes(static_cast<int64_t>(m.rows()), static_cast<int64_t>(m.columns())));
     });
     CHECK(error.code == ErrorCode::kMismatch);
-    CHECK(error.what.find("expected int32 words of 4 or 8 bits") != std::string::npos);
+    CHECK(error.what.find("expected int32 words of 2, 4 or 8 bits") != std::string::npos);
   }
   SUBCASE("a shape whose product wraps around") {
     const Error error = refusal([](auto& writer, const std::string& stem, const tests::GridMatrix& m) {
