@@ -13,6 +13,7 @@
 
 #include "engine/activation_scales.h"
 #include "engine/panel_file.h"
+#include "engine/rounding_error.h"
 #include "engine/static_matrix.h"
 #include "engine/stored_tensor.h"
 #include "kernels/pack.h"
@@ -49,18 +50,6 @@ struct Planned {
   uint64_t bytes = 0;      // padded, without scales
 };
 
-// Error and size of what was rounded.
-struct Difference {
-  double squared_error = 0, squares = 0;
-  void add(std::span<const float> from, std::span<const float> to) {
-    for (size_t i = 0; i < from.size(); ++i) {
-      const double error = static_cast<double>(from[i]) - to[i];
-      squared_error += error * error;
-      squares += static_cast<double>(from[i]) * from[i];
-    }
-  }
-};
-
 class Exporter {
  public:
   Exporter(const ModelConfig& config, const TensorSource& source, const Scheme& scheme,
@@ -81,7 +70,7 @@ class Exporter {
   Result<void> write_copy(const Planned& planned);
   Result<void> write_matrix(const Planned& planned, PackedTensor& told);
   Result<void> write_table(const Planned& planned, PackedTensor& told);
-  Result<void> compare(const Planned& planned, const Matrix& matrix, size_t row0, Difference& sum) const;
+  Result<void> compare(const Planned& planned, const Matrix& matrix, size_t row0, RoundingError& sum) const;
   Result<void> put(std::span<const std::byte> bytes) {
     if (options_.interrupted && options_.interrupted()) {
       return fail(ErrorCode::kUsage, path_, "interrupted",
@@ -164,7 +153,7 @@ void Exporter::plan_panels(Planned& planned, const MatrixView& view, size_t bloc
   planned.scale_count = panel_scale_count(view) * blocks;
 }
 
-// The file's own levels between static scales, as channel panels. The activation scales are copied apart.
+// The file's own levels, as channel panels; the activation scales are copied apart.
 void Exporter::plan_static(Planned& planned, const StoredTensor& stored) {
   const TensorInfo& tensor = *planned.source;
   const size_t blocks = tensor.shape.size() == 3 ? tensor.shape[0] : 1;
@@ -280,12 +269,12 @@ Result<void> Exporter::write_copy(const Planned& planned) {
 }
 
 Result<void> Exporter::compare(const Planned& planned, const Matrix& matrix, size_t row0,
-                               Difference& sum) const {
+                               RoundingError& sum) const {
   Result<StoredTensor> stored = StoredTensor::open(source_, *planned.source);
   if (!stored) return fail(std::move(stored.error()));
   const size_t rows = matrix.view().rows, cols = matrix.view().cols;
   // Sums of a row, added in order: the figure does not depend on the threads.
-  std::vector<Difference> by_row(rows);
+  std::vector<RoundingError> by_row(rows);
   std::vector<Result<void>> outcomes(team_.size());
   team_.parallel_for(rows, 16, [&](size_t begin, size_t end, size_t thread) {
     StoredTensor::Scratch scratch;
@@ -299,24 +288,18 @@ Result<void> Exporter::compare(const Planned& planned, const Matrix& matrix, siz
   for (Result<void>& outcome : outcomes) {
     if (!outcome) return std::move(outcome);
   }
-  for (const Difference& row : by_row) {
+  for (const RoundingError& row : by_row) {
     sum.squared_error += row.squared_error;
     sum.squares += row.squares;
   }
   return {};
 }
 
-void tell_error(const Difference& sum, uint64_t elements, PackedTensor& told) {
-  told.mean_squared_error = elements == 0 ? 0 : sum.squared_error / static_cast<double>(elements);
-  told.snr_db = sum.squared_error == 0 ? std::numeric_limits<double>::infinity()
-                                       : 10 * std::log10(sum.squares / sum.squared_error);
-}
-
 Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) {
   const TensorInfo& tensor = *planned.source;
   const Progress silent;
   MatrixBuilder builder(scheme_, source_, team_, 0, silent);
-  Difference sum;
+  RoundingError sum;
   std::vector<float> scales;
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += planned.block_rows) {
     Result<Matrix> matrix = builder.matrix(tensor, planned.tensor_class, row0, planned.block_rows);
@@ -347,7 +330,8 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
   told.on_grid = reports.front().on_grid;
   told.groups = reports.front().groups;
   told.off_grid_groups = reports.front().off_grid_groups;
-  tell_error(sum, tensor.elements(), told);
+  told.mean_squared_error = sum.mean_squared_error(tensor.elements());
+  told.snr_db = sum.snr_db();
   return done;
 }
 
@@ -365,8 +349,8 @@ Result<void> Exporter::write_table(const Planned& planned, PackedTensor& told) {
   constexpr size_t kStep = 1024;
   std::vector<std::byte> packed(kStep * row_bytes);
   std::vector<float> scales(planned.scale_count);
-  std::vector<Difference> by_row(kStep);
-  Difference sum;
+  std::vector<RoundingError> by_row(kStep);
+  RoundingError sum;
   std::atomic<uint64_t> off_grid{0};
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += kStep) {
     const size_t n = std::min(kStep, tensor.rows() - row0);
@@ -413,7 +397,8 @@ Result<void> Exporter::write_table(const Planned& planned, PackedTensor& told) {
   told.on_grid = quantizer->on_grid();
   told.groups = quantizer->is_q4_0() ? uint64_t{tensor.rows()} * groups : 0;
   told.off_grid_groups = off_grid;
-  tell_error(sum, tensor.elements(), told);
+  told.mean_squared_error = sum.mean_squared_error(tensor.elements());
+  told.snr_db = sum.snr_db();
   return put(std::as_bytes(std::span(scales)));
 }
 
