@@ -98,7 +98,10 @@ bool trained_with_static_scales(const TensorSource& source) {
   const bool calibrated = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
     return tensor.name.ends_with(kInputRange);
   });
-  return levels && !calibrated && source.declared_scheme().empty() && carries_static_scales(source);
+  // A folder can be packed for mobile from nothing else.
+  const std::string_view packed_for = source.declared_scheme();
+  const bool published = packed_for.empty() || packed_for.starts_with("mobile");
+  return levels && !calibrated && published && carries_static_scales(source);
 }
 
 Result<void> check_static_scales(const Scheme& scheme, const TensorSource& source) {

@@ -54,7 +54,7 @@ Result<Value> parse(std::string_view text, size_t max_members, const std::string
 
 }  // namespace
 
-Result<Json> parse_json(std::string_view text, const std::string& where) {
+Result<Json> parse_ordered_json(std::string_view text, const std::string& where) {
   return parse<Json>(text, kMaxJsonMembers, where);
 }
 

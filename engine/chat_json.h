@@ -20,7 +20,7 @@ inline constexpr size_t kMaxJsonMembers = 1024;  // of one object that keeps its
 
 // kInvalidFile if the text is no JSON (with the parser's line and column), is nested deeper or has larger
 // objects than the limits. Integers beyond 64 bits become floating-point numbers.
-Result<Json> parse_json(std::string_view text, const std::string& where);
+Result<Json> parse_ordered_json(std::string_view text, const std::string& where);
 
 // The same for files that may have objects of any size, whose order of keys means nothing.
 Result<nlohmann::json> parse_unordered_json(std::string_view text, const std::string& where);

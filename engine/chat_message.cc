@@ -188,7 +188,7 @@ std::string_view to_string(Role role) {
 }
 
 Result<Conversation> parse_conversation(std::string_view json, const std::string& where) {
-  Result<Json> root = parse_json(json, where);
+  Result<Json> root = parse_ordered_json(json, where);
   if (!root) return fail(root.error());
   const Json& messages = root->is_array() ? *root : member(*root, "messages");
   if (!messages.is_array()) {

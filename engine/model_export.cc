@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <system_error>
 
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 
 #include "engine/activation_scales.h"
 #include "engine/bf16_export.h"
+#include "engine/chat_detect.h"
+#include "engine/gguf_export.h"
 #include "engine/tensor_plan.h"
 #include "loader/config_writer.h"
 #include "loader/tokenizer_compiled.h"
@@ -82,6 +85,60 @@ void flush_folder(const fs::path& folder) {
   ::close(descriptor);
 }
 
+// The GGUF type that a scheme's weights are.
+Result<GgufTensorType> gguf_type(const Scheme& scheme) {
+  const std::string word = to_string(scheme);
+  if (word == "int4" || word == "w4g32") return GgufTensorType::kQ4_0;
+  if (word == "int8" || word == "w8g32") return GgufTensorType::kQ8_0;
+  if (word == "bf16" || word == "f32") return GgufTensorType::kF16;
+  return fail(ErrorCode::kUsage, "scheme " + word, "GGUF has no such type",
+              "int4 gives Q4_0, int8 gives Q8_0, bf16 gives F16");
+}
+
+Result<PackedReport> export_gguf_file(const Model& model, const Scheme& scheme, const std::string& path,
+                                      const PackOptions& options) {
+  Result<GgufTensorType> type = gguf_type(scheme);
+  if (!type) return fail(std::move(type.error()));
+  Result<TemplateFile> chat = read_template(model.folder());
+  if (!chat) return fail(std::move(chat.error()));
+  GgufContent content;
+  content.config = &model.config();
+  content.generation = &model.generation_config();
+  content.tokenizer = model.tokenizer();
+  content.source = &model.source();
+  content.chat_template = chat->text;
+  content.name = fs::path(model.name()).filename().string();
+  auto tensors = export_gguf(content, *type, path, model.team(), options.progress);
+  if (!tensors) return fail(std::move(tensors.error()));
+  PackedReport report;
+  std::error_code error;
+  report.file_bytes = fs::file_size(path, error);
+  for (const GgufExportedTensor& tensor : *tensors) {
+    PackedTensor told;
+    told.name = tensor.name;
+    // What is a vector to GGUF, kept as float32, is none of the classes that are quantized.
+    told.tensor_class = tensor.type == GgufTensorType::kF32 ? TensorClass::kFloat : TensorClass::kMlp;
+    for (const PlannedTensor& planned : plan_tensors(model.config())) {
+      if (planned.name == tensor.name) told.tensor_class = planned.tensor_class;
+    }
+    told.scheme = gguf_tensor_type_name(tensor.type);
+    told.elements = tensor.elements;
+    told.bytes = tensor.bytes;
+    told.bits = tensor.elements == 0
+                    ? 0
+                    : 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
+    told.on_grid = tensor.on_grid;
+    told.groups = tensor.groups;
+    told.off_grid_groups = tensor.off_grid_groups;
+    told.mean_squared_error =
+        tensor.elements == 0 ? 0 : tensor.squared_error / static_cast<double>(tensor.elements);
+    told.snr_db = tensor.squared_error == 0 ? std::numeric_limits<double>::infinity()
+                                            : 10 * std::log10(tensor.squared_norm / tensor.squared_error);
+    report.tensors.push_back(std::move(told));
+  }
+  return report;
+}
+
 std::string snr_text(const PackedTensor& tensor) {
   if (!tensor.measured) return "-";
   return std::isinf(tensor.snr_db) ? "exact" : fmt::format("{:.1f}", tensor.snr_db);
@@ -101,6 +158,14 @@ Result<PackedReport> export_model(const Model& model, const Scheme& scheme, Expo
   if (fits) fits = check_static_scales(scheme, source);
   if (!fits) return fail(std::move(fits.error()));
   const fs::path partial = folder + ".partial";
+  if (format == ExportFormat::kGguf) {
+    Result<PackedReport> report = export_gguf_file(model, scheme, partial.string(), options);
+    if (!report) return report;
+    fs::rename(partial, folder, error);
+    if (error) return fail(ErrorCode::kIo, folder, "cannot give the file its name: " + error.message());
+    flush_folder(fs::absolute(folder, error).parent_path());
+    return report;
+  }
   fs::create_directories(partial, error);
   if (error) return fail(ErrorCode::kIo, partial.string(), "cannot make the folder: " + error.message());
   Result<void> companions = write_companions(model, format, partial);

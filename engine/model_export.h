@@ -12,6 +12,8 @@ namespace gemma {
 enum class ExportFormat {
   kPacked,  // engine/packed_export.h; tokenizer compiled
   kBf16,    // what the scheme makes of the weights, as bf16 in the published layout; tokenizer as it was
+  kGguf,    // one file for other programs (engine/gguf_export.h): Q4_0 under int4, Q8_0 under int8, F16 under
+            // bf16
 };
 
 // `model` needs no weights loaded. `folder` must not exist: kUsage. While it is made it is called

@@ -13,6 +13,7 @@
 
 #include "engine/activation_scales.h"
 #include "engine/panel_file.h"
+#include "engine/rounding_error.h"
 #include "engine/static_matrix.h"
 #include "engine/stored_tensor.h"
 #include "kernels/pack.h"
@@ -49,18 +50,6 @@ struct Planned {
   uint64_t bytes = 0;      // padded, without scales
 };
 
-// Error and size of what was rounded.
-struct Difference {
-  double squared_error = 0, squares = 0;
-  void add(std::span<const float> from, std::span<const float> to) {
-    for (size_t i = 0; i < from.size(); ++i) {
-      const double error = static_cast<double>(from[i]) - to[i];
-      squared_error += error * error;
-      squares += static_cast<double>(from[i]) * from[i];
-    }
-  }
-};
-
 class Exporter {
  public:
   Exporter(const ModelConfig& config, const TensorSource& source, const Scheme& scheme,
@@ -74,12 +63,14 @@ class Exporter {
   Result<void> plan_tensor(const TensorInfo& tensor, TensorClass tensor_class);
   Result<void> plan_table(Planned& planned, const StoredTensor& stored);
   void plan_matrix(Planned& planned, const StoredTensor& stored);
+  void plan_static(Planned& planned, const StoredTensor& stored);
+  static void plan_panels(Planned& planned, const MatrixView& view, size_t blocks);
   Result<void> check_disk(const std::vector<TensorToWrite>& tensors, const Metadata& metadata) const;
   Result<void> write_tensor(const Planned& planned, PackedTensor& told);
   Result<void> write_copy(const Planned& planned);
   Result<void> write_matrix(const Planned& planned, PackedTensor& told);
   Result<void> write_table(const Planned& planned, PackedTensor& told);
-  Result<void> compare(const Planned& planned, const Matrix& matrix, size_t row0, Difference& sum) const;
+  Result<void> compare(const Planned& planned, const Matrix& matrix, size_t row0, RoundingError& sum) const;
   Result<void> put(std::span<const std::byte> bytes) {
     if (options_.interrupted && options_.interrupted()) {
       return fail(ErrorCode::kUsage, path_, "interrupted",
@@ -139,7 +130,6 @@ void Exporter::plan_matrix(Planned& planned, const StoredTensor& stored) {
     planned.bytes = planned.info.elements() * float_bytes(view.format);
     return;
   }
-  planned.form = Form::kPanels;
   view.bits = static_cast<uint8_t>(planned.scheme.weight_bits);
   view.rows = planned.block_rows;
   view.cols = tensor.columns();
@@ -150,12 +140,29 @@ void Exporter::plan_matrix(Planned& planned, const StoredTensor& stored) {
     view.group = stored.group();
     if (view.format == WeightFormat::kInt8Group) view.bits = static_cast<uint8_t>(stored.bits());
   }
+  plan_panels(planned, view, blocks);
+}
+
+void Exporter::plan_panels(Planned& planned, const MatrixView& view, size_t blocks) {
+  planned.form = Form::kPanels;
   planned.info.encoding = Encoding::kPanels;
   planned.info.panels = panels_name(view);
   planned.info.panel_bytes =
       kernels::packed_bytes(view.format, view.bits, view.rows, view.cols, view.group) * blocks;
   planned.bytes = panel_file_bytes(planned.info.panel_bytes);
   planned.scale_count = panel_scale_count(view) * blocks;
+}
+
+// The file's own levels, as channel panels; the activation scales are copied apart.
+void Exporter::plan_static(Planned& planned, const StoredTensor& stored) {
+  const TensorInfo& tensor = *planned.source;
+  const size_t blocks = tensor.shape.size() == 3 ? tensor.shape[0] : 1;
+  MatrixView view;
+  view.format = channel_format(stored.bits());
+  view.bits = static_cast<uint8_t>(stored.bits());
+  view.rows = planned.block_rows = tensor.rows() / blocks;
+  view.cols = view.group = tensor.columns();
+  plan_panels(planned, view, blocks);
 }
 
 Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_class) {
@@ -173,12 +180,11 @@ Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_
                   "a fake scheme computes in floats and has no packed form",
                   "take the scheme without fake:, or write its values with --to bf16");
     }
+    const bool gathered = tensor_class == TensorClass::kPle || tensor_class == TensorClass::kEmbed;
     if (is_static(planned.scheme, *stored)) {
-      return fail(ErrorCode::kUsage, "scheme " + to_string(scheme_),
-                  "the checkpoint itself is the packed form: its levels and scales are used as they are",
-                  "open it as it is, or write its values with --to bf16");
-    }
-    if (tensor_class == TensorClass::kPle) {
+      // Rows that are gathered stay as they are: they are read from the file one by one.
+      if (!gathered) plan_static(planned, *stored);
+    } else if (tensor_class == TensorClass::kPle) {
       if (Result<void> table = plan_table(planned, *stored); !table) return table;
     } else {
       plan_matrix(planned, *stored);
@@ -213,11 +219,11 @@ Result<void> Exporter::plan() {
   // What quantized matrices bring along and no packed form holds: static scales of activations and caches.
   for (const TensorInfo& tensor : source_.tensors()) {
     const bool scale = !calibrated_module(tensor.name).empty() || tensor.name.ends_with("_cache_scale");
-    const bool table_scale = tensor.name == "embed_tokens_per_layer.weight_scale";
     const auto copied = [&](const Planned& p) {
-      return p.form == Form::kCopy && p.info.name + "_scale" == tensor.name;
+      return p.form == Form::kCopy && p.info.encoding != Encoding::kPlain &&
+             p.info.name + "_scale" == tensor.name;
     };
-    if (!scale && !(table_scale && std::any_of(planned_.begin(), planned_.end(), copied))) continue;
+    if (!scale && !std::any_of(planned_.begin(), planned_.end(), copied)) continue;
     if (Result<void> done = plan_tensor(tensor, TensorClass::kFloat); !done) return done;
   }
   // Whole lines first, then what kernels read in place (float32 scales want 4 bytes), then what is copied
@@ -263,12 +269,12 @@ Result<void> Exporter::write_copy(const Planned& planned) {
 }
 
 Result<void> Exporter::compare(const Planned& planned, const Matrix& matrix, size_t row0,
-                               Difference& sum) const {
+                               RoundingError& sum) const {
   Result<StoredTensor> stored = StoredTensor::open(source_, *planned.source);
   if (!stored) return fail(std::move(stored.error()));
   const size_t rows = matrix.view().rows, cols = matrix.view().cols;
   // Sums of a row, added in order: the figure does not depend on the threads.
-  std::vector<Difference> by_row(rows);
+  std::vector<RoundingError> by_row(rows);
   std::vector<Result<void>> outcomes(team_.size());
   team_.parallel_for(rows, 16, [&](size_t begin, size_t end, size_t thread) {
     StoredTensor::Scratch scratch;
@@ -282,24 +288,18 @@ Result<void> Exporter::compare(const Planned& planned, const Matrix& matrix, siz
   for (Result<void>& outcome : outcomes) {
     if (!outcome) return std::move(outcome);
   }
-  for (const Difference& row : by_row) {
+  for (const RoundingError& row : by_row) {
     sum.squared_error += row.squared_error;
     sum.squares += row.squares;
   }
   return {};
 }
 
-void tell_error(const Difference& sum, uint64_t elements, PackedTensor& told) {
-  told.mean_squared_error = elements == 0 ? 0 : sum.squared_error / static_cast<double>(elements);
-  told.snr_db = sum.squared_error == 0 ? std::numeric_limits<double>::infinity()
-                                       : 10 * std::log10(sum.squares / sum.squared_error);
-}
-
 Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) {
   const TensorInfo& tensor = *planned.source;
   const Progress silent;
   MatrixBuilder builder(scheme_, source_, team_, 0, silent);
-  Difference sum;
+  RoundingError sum;
   std::vector<float> scales;
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += planned.block_rows) {
     Result<Matrix> matrix = builder.matrix(tensor, planned.tensor_class, row0, planned.block_rows);
@@ -330,7 +330,8 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
   told.on_grid = reports.front().on_grid;
   told.groups = reports.front().groups;
   told.off_grid_groups = reports.front().off_grid_groups;
-  tell_error(sum, tensor.elements(), told);
+  told.mean_squared_error = sum.mean_squared_error(tensor.elements());
+  told.snr_db = sum.snr_db();
   return done;
 }
 
@@ -348,8 +349,8 @@ Result<void> Exporter::write_table(const Planned& planned, PackedTensor& told) {
   constexpr size_t kStep = 1024;
   std::vector<std::byte> packed(kStep * row_bytes);
   std::vector<float> scales(planned.scale_count);
-  std::vector<Difference> by_row(kStep);
-  Difference sum;
+  std::vector<RoundingError> by_row(kStep);
+  RoundingError sum;
   std::atomic<uint64_t> off_grid{0};
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += kStep) {
     const size_t n = std::min(kStep, tensor.rows() - row0);
@@ -396,7 +397,8 @@ Result<void> Exporter::write_table(const Planned& planned, PackedTensor& told) {
   told.on_grid = quantizer->on_grid();
   told.groups = quantizer->is_q4_0() ? uint64_t{tensor.rows()} * groups : 0;
   told.off_grid_groups = off_grid;
-  tell_error(sum, tensor.elements(), told);
+  told.mean_squared_error = sum.mean_squared_error(tensor.elements());
+  told.snr_db = sum.snr_db();
   return put(std::as_bytes(std::span(scales)));
 }
 

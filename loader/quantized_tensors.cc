@@ -66,6 +66,7 @@ class Folder {
 
   Result<void> fold_one(size_t index) {
     TensorInfo& tensor = tensors_[index].info;
+    if (tensor.encoding != Encoding::kPlain) return {};  // a packed file has said what it is
     for (const char* suffix : {".weight_zero_point", ".weight_g_idx"}) {
       if (stem(tensor.name, suffix)) {
         return fail(ErrorCode::kUnsupported, place(tensor),

@@ -24,10 +24,6 @@ namespace {
 
 constexpr std::string_view kProgram = "gemma-eval inspect";
 
-bool is_float(Dtype dtype) {
-  return dtype == Dtype::kF32 || dtype == Dtype::kF16 || dtype == Dtype::kBf16;
-}
-
 bool same_shape(const ModelConfig& a, const ModelConfig& b) {
   return a.hidden_size == b.hidden_size && a.heads == b.heads && a.vocab_size == b.vocab_size &&
          a.ple_width == b.ple_width && a.experts == b.experts && a.expert_width == b.expert_width &&
@@ -128,10 +124,17 @@ std::vector<Used> used_tensors(const std::vector<PlannedTensor>& plan, const Ten
   return used;
 }
 
+// "BF16", or how a quantized matrix is packed.
+std::string stored_type(const TensorInfo& tensor) {
+  if (tensor.encoding == Encoding::kPanels) return tensor.panels;
+  return std::string(tensor.encoding == Encoding::kPlain ? dtype_name(tensor.dtype)
+                                                         : encoding_name(tensor.encoding));
+}
+
 void count_tensors(const Model& model, Inspection& found) {
   std::set<std::string> files;
   for (const TensorInfo& tensor : model.source().tensors()) {
-    for (Counted* counted : {&found.text, &found.dtypes[std::string(dtype_name(tensor.dtype))]}) {
+    for (Counted* counted : {&found.text, &found.dtypes[stored_type(tensor)]}) {
       counted->tensors += 1;
       counted->bytes += tensor.bytes();
     }
@@ -153,20 +156,6 @@ void count_parameters(const ModelConfig& config, const std::vector<Used>& used, 
     const bool expert = planned->tensor_class == TensorClass::kExperts;
     found.parameters_per_token += expert ? elements / config.experts * config.experts_per_token : elements;
   }
-}
-
-Result<void> count_grids(const Model& model, const std::vector<Used>& used, Inspection& found) {
-  for (const auto& [planned, tensor] : used) {
-    if (planned->tensor_class == TensorClass::kFloat || !is_float(tensor->dtype)) continue;
-    Result<StoredTensor> stored = StoredTensor::open(model.source(), *tensor);
-    if (!stored) return fail(std::move(stored.error()));
-    Result<bool> grid = on_grid(*stored);
-    if (!grid) return fail(std::move(grid.error()));
-    GridCount& count = found.grids[std::string(to_string(planned->tensor_class))];
-    count.tensors += 1;
-    count.on_grid += *grid ? 1 : 0;
-  }
-  return {};
 }
 
 // Cache bytes from the cache's own plan, at two contexts where every ring is full.
@@ -236,19 +225,14 @@ Result<Inspection> inspect(const Model& model) {
       check_tensors(config, model.source(), found.folder.empty() ? found.name : found.folder);
   const std::vector<PlannedTensor> plan = plan_tensors(config);
   const std::vector<Used> used = used_tensors(plan, model.source());
-  const QuantizationConfig& declared = config.quantization;
-  if (!declared.method.empty()) {
-    found.declared_quantization = declared.method + (declared.format.empty() ? "" : " " + declared.format);
-  }
   if (fits) {
     count_parameters(config, used, found);
     for (const char* scheme : {"int4", "int8", "bf16"}) {
       found.weight_bytes[scheme] = weight_bytes(config, used, scheme);
     }
-    if (declared.method.empty()) {
-      Result<void> counted = count_grids(model, used, found);
-      if (!counted) return fail(std::move(counted.error()));
-    }
+    Result<StoredQuantization> quantization = inspect_quantization(config, plan, model.source());
+    if (!quantization) return fail(std::move(quantization.error()));
+    found.quantization = std::move(*quantization);
   } else {
     found.misfit = fits.error().what;
   }

@@ -15,6 +15,7 @@
 #include "loader/model_card.h"
 #include "loader/result.h"
 #include "tools/exit_code.h"
+#include "tools/inspect_quantization.h"
 
 namespace gemma {
 
@@ -24,11 +25,6 @@ std::string family_member(const ModelConfig& config);
 struct Counted {
   uint64_t tensors = 0;
   uint64_t bytes = 0;
-};
-
-struct GridCount {
-  uint64_t tensors = 0;  // matrices of the class
-  uint64_t on_grid = 0;  // whose sampled rows all lie on a trained 4-bit grid
 };
 
 struct Inspection {
@@ -45,8 +41,7 @@ struct Inspection {
   uint64_t parameters = 0;            // of the text model; a tied head counts once
   uint64_t parameters_per_token = 0;  // multiplied per token: no gathered tables, active experts only
 
-  std::string declared_quantization;       // by config.json; empty: none
-  std::map<std::string, GridCount> grids;  // by class; empty if one is declared or the tensors do not fit
+  StoredQuantization quantization;  // of tensors that fit config.json; else empty
 
   size_t context = 0;               // positions
   uint64_t kv_bytes_per_token = 0;  // f16, growth of the full-attention layers

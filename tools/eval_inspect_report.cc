@@ -62,16 +62,17 @@ Json generation_json(const GenerationConfig& g) {
   return json;
 }
 
-void quantization_lines(const Inspection& found, Page& page) {
-  if (!found.declared_quantization.empty()) {
-    page.line("declared", printable(found.declared_quantization));
-    return;
+void quantization_lines(const StoredQuantization& found, Page& page) {
+  page.line("declared", found.declared.empty() ? "none" : printable(found.declared));
+  for (const auto& [name, forms] : found.stored) {
+    for (const std::string& form : forms) page.line(name, form);
   }
-  page.line("declared", "none");
   for (const auto& [name, grid] : found.grids) {
-    page.line(name, fmt::format("{} of {} matrices on a trained 4-bit grid (sampled rows)", grid.on_grid,
-                                grid.tensors));
+    page.line(name, fmt::format("{} of {} float matrices on a trained 4-bit grid (sampled rows)",
+                                grid.on_grid, grid.tensors));
   }
+  if (!found.activations.empty()) page.line("activations", found.activations);
+  for (const std::string& warning : found.warnings) page.line("warning", warning);
 }
 
 }  // namespace
@@ -101,9 +102,11 @@ std::string inspection_text(const Inspection& found) {
   }
 
   page.heading("Quantization");
-  quantization_lines(found, page);
+  quantization_lines(found.quantization, page);
 
-  page.heading(found.grids.contains("ple") ? "Memory (the per-layer table stays in its file)" : "Memory");
+  page.heading((found.quantization.grids.contains("ple") || found.quantization.stored.contains("ple"))
+                   ? "Memory (the per-layer table stays in its file)"
+                   : "Memory");
   for (const auto& [scheme, bytes] : found.weight_bytes) {
     page.line("weights in " + scheme,
               bytes ? "about " + format_bytes(*bytes) : "groups of 32 do not divide the columns");
@@ -158,8 +161,11 @@ std::string inspection_json(const Inspection& found) {
   json["parameters"] = fits ? Json(found.parameters) : Json();
   json["parameters_per_token"] = fits ? Json(found.parameters_per_token) : Json();
   json["quantization"]["declared"] =
-      found.declared_quantization.empty() ? Json() : Json(found.declared_quantization);
-  for (const auto& [name, grid] : found.grids) {
+      found.quantization.declared.empty() ? Json() : Json(found.quantization.declared);
+  for (const auto& [name, forms] : found.quantization.stored) json["quantization"]["stored"][name] = forms;
+  json["quantization"]["activations"] = found.quantization.activations;
+  json["quantization"]["warnings"] = found.quantization.warnings;
+  for (const auto& [name, grid] : found.quantization.grids) {
     json["quantization"]["on_4bit_grid"][name] = {{"matrices", grid.tensors}, {"on_grid", grid.on_grid}};
   }
   for (const auto& [scheme, bytes] : found.weight_bytes) {

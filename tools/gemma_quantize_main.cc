@@ -1,15 +1,17 @@
 // gemma-quantize: a checkpoint and a scheme in, a folder that opens at once out. Options:
 // tools/quantize_options.cc.
-#include <csignal>
+#include <algorithm>
+#include <chrono>
 #include <exception>
 #include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "engine/model_export.h"
 #include "tools/eval_model.h"
 #include "tools/out_of_memory.h"
-#include "tools/progress_line.h"
+#include "tools/progress_bar.h"
 #include "tools/quantize_calibration.h"
 #include "tools/quantize_options.h"
 #include "tools/terminal.h"
@@ -36,6 +38,7 @@ Result<void> run(const QuantizeFlags& flags) {
   ModelOptions options;
   options.weights = false;
   options.threads = flags.threads;
+  options.scheme = flags.scheme.value_or("");  // a synthetic model is made for it
   Result<std::unique_ptr<Model>> model = Model::load(*name, options);
   if (!model) return fail(std::move(model.error()));
   std::string word = flags.scheme.value_or("");
@@ -57,16 +60,25 @@ Result<void> run(const QuantizeFlags& flags) {
     write_text(kStderr, calibration_text(*found));
     calibrated.emplace((*model)->source(), std::move(found->tensors));
   }
-  ProgressLine line(flags.to == "packed" ? "packing" : "writing", flags.quiet);
+  ProgressBar bar;
+  const auto start = std::chrono::steady_clock::now();
   PackOptions pack;
   pack.errors = flags.errors;
   pack.source_name = *name;
   pack.source = calibrated ? &*calibrated : nullptr;
   pack.interrupted = [] { return interrupted(); };
   // The rate is that of bfloat16 read: what a checkpoint has.
-  pack.progress = [&](uint64_t done, uint64_t total) { line.show(done, total, 2); };
-  const ExportFormat format = flags.to == "bf16" ? ExportFormat::kBf16 : ExportFormat::kPacked;
+  pack.progress = [&](uint64_t done, uint64_t total) {
+    if (flags.quiet) return;
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const auto rate = static_cast<uint64_t>(2 * static_cast<double>(done) / std::max(seconds.count(), 1e-3));
+    bar.show(done, total, format_bytes(rate) + "/s of bf16");
+  };
+  const ExportFormat format = flags.to == "bf16"   ? ExportFormat::kBf16
+                              : flags.to == "gguf" ? ExportFormat::kGguf
+                                                   : ExportFormat::kPacked;
   Result<PackedReport> report = export_model(**model, *scheme, format, flags.out, pack);
+  bar.clear();
   if (!report) return fail(std::move(report.error()));
 
   const std::string json = packed_report_json(*report, *name, *scheme);

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "loader/file.h"
-#include "tools/progress_line.h"
+#include "tools/progress_bar.h"
 #include "tools/terminal.h"
 
 namespace gemma {
@@ -38,12 +38,14 @@ Result<Calibration> calibrate_on_text(const QuantizeFlags& flags, const std::str
   }
   std::vector<int32_t> ids = (*model)->tokenizer()->encode(*text, SpecialTokens::kAsText);
   ids.resize(std::min<size_t>(ids.size(), flags.calibrate_tokens));
-  ProgressLine line("calibrating", flags.quiet);
+  ProgressBar bar;
   CalibrationOptions calibration;
   calibration.rule = rule_of(flags);
   calibration.outputs = flags.calibrate_outputs;
   calibration.interrupted = [] { return interrupted(); };
-  calibration.progress = [&](uint64_t done, uint64_t total) { line.show(done, total, 4); };
+  calibration.progress = [&](uint64_t done, uint64_t total) {
+    if (!flags.quiet) bar.show(done, total, "calibrating");
+  };
   return calibrate(**model, ids, calibration);
 }
 

@@ -11,14 +11,12 @@
 namespace gemma {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr int kSchema = 1;
 
-Json to_json(const Moments& m) {
+nlohmann::json to_json(const Moments& m) {
   return {{"count", m.count}, {"sum", m.sum}, {"mean", m.mean}, {"squares", m.squares}};
 }
-Json to_json(const ClusterMoments& m) {
+nlohmann::json to_json(const ClusterMoments& m) {
   return {{"clusters", m.clusters}, {"sizes", m.sizes}, {"sums", m.sums},
           {"sizes2", m.sizes2},     {"sums2", m.sums2}, {"products", m.products}};
 }
@@ -26,7 +24,7 @@ Json to_json(const ClusterMoments& m) {
 // Fields of a state, any missing or of another type noted.
 class Reader {
  public:
-  explicit Reader(const Json& json) : json_(json) {}
+  explicit Reader(const nlohmann::json& json) : json_(json) {}
   void read(const char* key, double& to) {
     const auto found = json_.find(key);
     if (found == json_.end() || !found->is_number()) return miss(key);
@@ -65,7 +63,7 @@ class Reader {
   void miss(const char* key) {
     if (missing_.empty()) missing_ = key;
   }
-  const Json& json_;
+  const nlohmann::json& json_;
   std::string missing_;
 };
 
@@ -81,19 +79,19 @@ std::string perplexity_identity(const Session& session, const EvaluationPlan& pl
 }
 
 Result<void> save_state(const std::string& path, const std::string& identity, const PerplexityState& state) {
-  const Json json = {{"schema", kSchema},
-                     {"identity", identity},
-                     {"windows", state.windows},
-                     {"inputs", state.inputs},
-                     {"seconds", state.seconds},
-                     {"tokens", to_json(state.tokens)},
-                     {"fresh", to_json(state.fresh)},
-                     {"window_means", to_json(state.window_means)},
-                     {"perplexities", to_json(state.perplexities)},
-                     {"clusters", to_json(state.clusters)},
-                     {"fresh_clusters", to_json(state.fresh_clusters)},
-                     {"weighted", state.weighted},
-                     {"weights", state.weights}};
+  const nlohmann::json json = {{"schema", kSchema},
+                               {"identity", identity},
+                               {"windows", state.windows},
+                               {"inputs", state.inputs},
+                               {"seconds", state.seconds},
+                               {"tokens", to_json(state.tokens)},
+                               {"fresh", to_json(state.fresh)},
+                               {"window_means", to_json(state.window_means)},
+                               {"perplexities", to_json(state.perplexities)},
+                               {"clusters", to_json(state.clusters)},
+                               {"fresh_clusters", to_json(state.fresh_clusters)},
+                               {"weighted", state.weighted},
+                               {"weights", state.weights}};
   return replace_file(path, json.dump(1) + "\n");
 }
 
@@ -105,7 +103,7 @@ Result<PerplexityState> load_state(const std::string& path, const std::string& i
     if (text.error().code == ErrorCode::kNotFound) return state;
     return fail(std::move(text.error()));
   }
-  Result<Json> json = parse_json(*text, path);
+  Result<nlohmann::json> json = parse_json(*text, path);
   if (!json) return fail(std::move(json.error()));
   const bool ours = json->is_object() && json->contains("schema") && (*json)["schema"] == kSchema &&
                     json->contains("identity") && (*json)["identity"].is_string();

@@ -9,7 +9,6 @@
 #include <doctest/doctest.h>
 
 #include "engine/linear.h"
-#include "engine/packed_export.h"
 #include "engine/session.h"
 #include "engine/static_matrix.h"
 #include "kernels/pack.h"
@@ -322,15 +321,6 @@ TEST_CASE("static scales are refused where there are none, or none for the level
     CHECK(other.error().code == ErrorCode::kUsage);
     CHECK(other.error().hint == "find it on a text with gemma-quantize --calibrate FILE");
   }
-}
-
-TEST_CASE("a mobile checkpoint is not packed a second time") {
-  const TemporaryFolder folder;
-  const auto model = load("synthetic:tiny", "mobile");
-  const auto packed = export_packed(model->config(), model->source(), model->scheme(), model->team(),
-                                    folder.path("model.safetensors"), {});
-  REQUIRE(!packed.has_value());
-  CHECK(packed.error().code == ErrorCode::kUsage);
 }
 
 TEST_CASE("a damaged mobile checkpoint is refused with what is wrong") {

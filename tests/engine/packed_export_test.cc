@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include "engine/model_export.h"
 #include "engine/packed_export.h"
 #include "engine/session.h"
 
@@ -140,6 +141,20 @@ TEST_CASE("an interrupted export goes on where it was, and gives the same file")
   };
   CHECK(bytes(whole.path / "model.safetensors") == bytes(parts.path / "model.safetensors"));
   CHECK_FALSE(fs::exists(parts.path / "model.safetensors.progress"));
+}
+
+TEST_CASE("a mobile model packs with its static scales, and nothing is left to do at load") {
+  const Folder folder("gemma-packed-test");
+  const std::unique_ptr<Model> source = load("synthetic:tiny", "mobile");
+  const std::string out = (folder.path / "packed").string();
+  const Result<PackedReport> report = export_model(*source, source->scheme(), ExportFormat::kPacked, out, {});
+  REQUIRE_MESSAGE(report.has_value(), report.error().message());
+  for (const PackedTensor& tensor : report->tensors) CHECK(tensor.mean_squared_error == 0);
+  const std::unique_ptr<Model> packed = load(out, "");
+  CHECK(to_string(packed->scheme()) == "mobile");
+  CHECK(packed->owned_weight_bytes() < source->owned_weight_bytes() / 4);  // a float projection at most
+  CHECK(logits(*packed) == logits(*source));
+  CHECK(logits(*load(out, "fake:mobile")) == logits(*load("synthetic:tiny", "fake:mobile")));
 }
 
 TEST_CASE("a fake scheme is refused: it has no packed form") {

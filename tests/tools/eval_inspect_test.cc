@@ -10,6 +10,7 @@
 
 #include "engine/synthetic_config.h"
 #include "engine/tensor_plan.h"
+#include "tests/engine/on_grid_checkpoint.h"
 #include "tests/loader/temporary_folder.h"
 #include "tools/eval_model.h"
 
@@ -58,8 +59,8 @@ TEST_CASE("26B-A4B has 25.2 billion parameters of which 3.8 work on a token") {
   CHECK(trait(found, "experts") == "128 of width 704, 8 per token beside the MLP");
   CHECK(found.kv_bytes_per_token == 5 * 2 * 2 * 512 * 2);
   CHECK(found.kv_fixed_bytes == uint64_t{25} * 2 * 8 * 256 * 2 * (1023 + 256));
-  CHECK(found.grids.at("experts").tensors == 60);
-  CHECK(found.grids.at("experts").on_grid == 0);
+  CHECK(found.quantization.grids.at("experts").tensors == 60);
+  CHECK(found.quantization.grids.at("experts").on_grid == 0);
 }
 
 TEST_CASE("E2B's gathered table does not count per token, and only owners of KV have a cache") {
@@ -92,7 +93,7 @@ TEST_CASE("the memory told for a scheme is what loading in it takes") {
 TEST_CASE("the shipped model lies on a grid, and its card, template and defaults are told") {
   const Inspection found = inspected(GEMMA_SOURCE_DIR "/models/stories-qat");
   CHECK(found.family == "custom");
-  for (const auto& entry : found.grids) {
+  for (const auto& entry : found.quantization.grids) {
     CAPTURE(entry.first);
     CHECK(entry.second.on_grid == entry.second.tensors);
   }
@@ -124,10 +125,45 @@ TEST_CASE("tensors that do not fit config.json are told, and nothing is derived 
   const Inspection found = inspected(folder.path());
   CHECK(found.misfit.find("embed_tokens_per_layer.weight: expected") != std::string::npos);
   CHECK(found.parameters == 0);
-  CHECK(found.grids.empty());
+  CHECK(found.quantization.grids.empty());
   const nlohmann::json json = nlohmann::json::parse(gemma::inspection_json(found));
   CHECK(json["fits_config"] == false);
   CHECK(json["parameters"].is_null());
+}
+
+TEST_CASE("a pack-quantized checkpoint is told in plain words: bits, granularity, activations") {
+  const TemporaryFolder folder;
+  gemma::tests::write_pack_quantized(
+      gemma::tests::make_grid_checkpoint(GEMMA_TEST_DATA "/goldens/tiny-dense", 3), folder.path());
+  const Inspection found = inspected(folder.path());
+  CHECK(found.quantization.stored.at("mlp") ==
+        std::vector<std::string>{"18 matrices of 4 bits, one scale per group of 32 (packed int4)"});
+  CHECK(found.quantization.grids.at("embed").on_grid == 1);
+  CHECK(found.quantization.activations.starts_with("not quantized by the checkpoint"));
+  CHECK(found.quantization.warnings.empty());  // a trained grid: many peaks lie within the range
+  CHECK(gemma::inspection_text(found).find("one scale per group of 32") != std::string::npos);
+}
+
+TEST_CASE("levels that an ordinary quantizer made are told from trained ones") {
+  const TemporaryFolder folder;
+  gemma::tests::GridCheckpoint checkpoint =
+      gemma::tests::make_grid_checkpoint(GEMMA_TEST_DATA "/goldens/tiny-dense", 3);
+  for (auto& [name, matrix] : checkpoint.matrices) {
+    for (size_t g = 0; g < matrix.levels.size(); g += 32) matrix.levels[g] = -8;  // as scale = peak / -8 does
+  }
+  gemma::tests::write_pack_quantized(checkpoint, folder.path());
+  const Inspection found = inspected(folder.path());
+  REQUIRE(found.quantization.warnings.size() == 1);
+  CHECK(found.quantization.warnings[0].find("rounded anew") != std::string::npos);
+  const nlohmann::json json = nlohmann::json::parse(gemma::inspection_json(found));
+  CHECK(json["quantization"]["warnings"].size() == 1);
+}
+
+TEST_CASE("a model that was not trained for few bits is told so") {
+  const Inspection found = inspected(GEMMA_SOURCE_DIR "/models/stories-full");
+  REQUIRE(found.quantization.warnings.size() == 1);
+  CHECK(found.quantization.warnings[0].find("no QAT checkpoint") != std::string::npos);
+  CHECK(inspected(GEMMA_SOURCE_DIR "/models/stories-qat").quantization.warnings.empty());
 }
 
 TEST_CASE("terminal escapes in a model card are not passed on") {

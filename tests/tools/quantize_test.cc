@@ -1,0 +1,122 @@
+// gemma-quantize as a user runs it.
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/tools/program.h"
+
+namespace gemma::tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kModel = GEMMA_SOURCE_DIR "/models/stories-qat";
+
+std::string story(const std::string& model, const std::string& scheme = "") {
+  std::vector<std::string> command = {GEMMA_RUN,          "-m", model, "-p",
+                                      "Tell me a story.", "-n", "24",  "--greedy"};
+  if (!scheme.empty()) command.insert(command.end(), {"--scheme", scheme});
+  const Outcome run = run_program(command);
+  REQUIRE(run.exit_code == 0);
+  return run.text;
+}
+
+TEST_CASE("a packed model writes the story of the model it was made from") {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("packed");
+  const Outcome run = run_program({GEMMA_QUANTIZE, "-m", kModel, "-o", out});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.messages);
+  CHECK(run.messages.find("scheme int4: every matrix lies on a trained 4-bit grid") != std::string::npos);
+  CHECK(run.text.find("layers.5.mlp.down_proj.weight") != std::string::npos);
+  CHECK(run.text.find("100.00 %") != std::string::npos);
+  CHECK(fs::exists(out + "/tokenizer.gemma"));
+  CHECK_FALSE(fs::exists(out + ".partial"));
+  CHECK(story(out) == story(kModel, "int4"));
+}
+
+TEST_CASE("the dequantized twin computes in f32 what the scheme's weights are") {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("twin");
+  const Outcome run =
+      run_program({GEMMA_QUANTIZE, "-m", kModel, "--to", "bf16", "--scheme", "w4g32", "-o", out});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.messages);
+  CHECK(fs::exists(out + "/tokenizer.json"));
+  // On the trained grid nothing is rounded: the twin is the original.
+  CHECK(story(out, "f32") == story(kModel, "f32"));
+}
+
+TEST_CASE("a GGUF file that was written tells the same story") {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("stories.gguf");
+  const Outcome run = run_program({GEMMA_QUANTIZE, "-m", kModel, "--to", "gguf", "-o", out});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.messages);
+  CHECK(run.text.find("Q4_0") != std::string::npos);
+  CHECK_FALSE(fs::exists(out + ".partial"));
+  CHECK(story(out, "int4") == story(kModel, "int4"));
+  const Outcome other = run_program(
+      {GEMMA_QUANTIZE, "-m", kModel, "--to", "gguf", "--scheme", "w2c", "-o", folder.file("no.gguf")});
+  CHECK(other.exit_code == 2);
+  CHECK(other.messages.find("int4 gives Q4_0") != std::string::npos);
+}
+
+TEST_CASE("the report as JSON says of each tensor what became of it") {
+  const TemporaryFolder folder;
+  const std::string file = folder.file("report.json");
+  const Outcome run = run_program({GEMMA_QUANTIZE, "-m", GEMMA_SOURCE_DIR "/models/stories-full", "--scheme",
+                                   "int4,head=int8", "--json", "--report", file, "-o", folder.file("out")});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.messages);
+  CHECK(run.text == read_file(file));
+  const nlohmann::json report = nlohmann::json::parse(run.text);
+  CHECK(report["schema"] == 1);
+  CHECK(report["scheme"] == "int4,head=int8");
+  uint64_t bytes = 0;
+  for (const nlohmann::json& tensor : report["tensors"]) {
+    bytes += tensor["bytes"].get<uint64_t>();
+    if (tensor["name"] == "lm_head.weight") {
+      CHECK(tensor["scheme"] == "int8");
+      CHECK(tensor["snr_db"].get<double>() > 35);
+    }
+    if (tensor["name"] == "layers.0.mlp.up_proj.weight") {
+      CHECK(tensor["snr_db"].get<double>() > 15);
+      CHECK(tensor["snr_db"].get<double>() < 30);
+      CHECK(tensor["on_grid"] == false);
+    }
+  }
+  const uint64_t whole = report["file_bytes"];
+  CHECK(bytes < whole);
+  CHECK(whole - bytes <= 64 * 1024);  // the header
+}
+
+TEST_CASE("nothing is overwritten") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder.file("there"));
+  const Outcome run = run_program({GEMMA_QUANTIZE, "-m", kModel, "-o", folder.file("there")});
+  CHECK(run.exit_code == 2);
+  CHECK(run.messages.find("is there already") != std::string::npos);
+  CHECK(fs::is_empty(folder.file("there")));
+}
+
+TEST_CASE("what cannot be packed is refused with the way out") {
+  const TemporaryFolder folder;
+  const Outcome fake =
+      run_program({GEMMA_QUANTIZE, "-m", kModel, "--scheme", "fake:int4", "-o", folder.file("a")});
+  CHECK(fake.exit_code == 2);
+  CHECK(fake.messages.find("--to bf16") != std::string::npos);
+  const Outcome nowhere = run_program({GEMMA_QUANTIZE, "-m", kModel});
+  CHECK(nowhere.exit_code == 2);
+  CHECK(nowhere.messages.find("--out") != std::string::npos);
+  const Outcome missing = run_program({GEMMA_QUANTIZE, "-m", folder.file("none"), "-o", folder.file("b")});
+  CHECK(missing.exit_code == 3);
+}
+
+TEST_CASE("a folder left by an interrupted run of something else is not taken over") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder.file("out.partial"));
+  write_file(folder.file("out.partial/model.safetensors"), std::string(10000, 'x'));
+  const Outcome run = run_program({GEMMA_QUANTIZE, "-m", kModel, "-o", folder.file("out")});
+  CHECK(run.exit_code == 3);
+  CHECK(run.messages.find("remove it") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace gemma::tests

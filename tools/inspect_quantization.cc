@@ -1,0 +1,171 @@
+#include "tools/inspect_quantization.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "engine/matrix_builder.h"
+#include "engine/stored_tensor.h"
+
+namespace gemma {
+namespace {
+
+constexpr size_t kSampledRows = 16;
+constexpr size_t kGroupOfQat = 32;
+
+// Peaks of 4-bit groups. An ordinary quantizer takes each group's scale from its largest value, which then
+// has the largest level (8 or 7) in every group. A trained grid keeps its scale while values shrink: many
+// peaks are smaller.
+struct Peaks {
+  uint64_t groups = 0, at_the_end = 0;
+  // Enough groups to tell, and not one of them short of the end.
+  bool ordinary() const { return groups >= 256 && at_the_end == groups; }
+};
+
+Result<void> count_peaks(const StoredTensor& tensor, Peaks& peaks) {
+  const size_t rows = tensor.info().rows(), columns = tensor.info().columns();
+  const size_t step = std::max<size_t>(1, rows / kSampledRows);
+  StoredTensor::Scratch scratch;
+  std::vector<int8_t> levels(columns);
+  std::vector<float> scales(columns / tensor.group());
+  for (size_t row = step / 2; row < rows; row += step) {
+    Result<void> read = tensor.levels(row, 1, scratch, levels.data(), scales.data());
+    if (!read) return read;
+    for (size_t c = 0; c < columns; c += kGroupOfQat) {
+      int peak = 0;
+      for (size_t i = c; i < c + kGroupOfQat; ++i) peak = std::max(peak, std::abs(int{levels[i]}));
+      if (peak == 0) continue;
+      ++peaks.groups;
+      peaks.at_the_end += peak >= 7;
+    }
+  }
+  return {};
+}
+
+std::string granularity(const StoredTensor& tensor) {
+  if (tensor.group() == tensor.info().columns()) return "one scale per output channel";
+  return fmt::format("one scale per group of {}", tensor.group());
+}
+
+// Activation scales of a matrix: its name without ".weight", then the side.
+bool has_scale(const TensorSource& source, const std::string& matrix, const char* side) {
+  constexpr std::string_view kWeight = ".weight";
+  const std::string stem =
+      matrix.ends_with(kWeight) ? matrix.substr(0, matrix.size() - kWeight.size()) : matrix;
+  return source.find(fmt::format("{}.{}_activation_scale", stem, side)) != nullptr;
+}
+
+class Inspector {
+ public:
+  Inspector(const ModelConfig& config, const TensorSource& source) : config_(config), source_(source) {}
+
+  Result<void> look_at(const PlannedTensor& planned, const TensorInfo& tensor) {
+    Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
+    if (!stored) return fail(std::move(stored.error()));
+    const std::string name(to_string(planned.tensor_class));
+    if (!stored->in_levels()) {
+      Result<bool> grid = on_grid(*stored);
+      if (!grid) return fail(std::move(grid.error()));
+      GridCount& count = found_.grids[name];
+      count.tensors += 1;
+      count.on_grid += *grid ? 1 : 0;
+      return {};
+    }
+    ++quantized_;
+    ++forms_[name][fmt::format("{} bits, {} ({})", stored->bits(), granularity(*stored),
+                               encoding_name(tensor.encoding))];
+    const bool linear =
+        planned.tensor_class != TensorClass::kEmbed && planned.tensor_class != TensorClass::kPle;
+    const bool both = has_scale(source_, tensor.name, "input") && has_scale(source_, tensor.name, "output");
+    with_activations_ += linear && both;
+    linear_ += linear;
+    if (stored->bits() == 4 && stored->group() == kGroupOfQat && tensor.encoding != Encoding::kPanels) {
+      return count_peaks(*stored, peaks_);
+    }
+    return {};
+  }
+
+  StoredQuantization finish() {
+    const QuantizationConfig& declared = config_.quantization;
+    found_.declared = declared.method;
+    if (!declared.format.empty()) found_.declared += " " + declared.format;
+    if (found_.declared.empty() && !source_.declared_scheme().empty()) {
+      found_.declared = fmt::format("packed for scheme {}", source_.declared_scheme());
+    }
+    for (const auto& [name, forms] : forms_) {
+      for (const auto& [form, n] : forms) {
+        found_.stored[name].push_back(fmt::format("{} {} of {}", n, n == 1 ? "matrix" : "matrices", form));
+      }
+    }
+    if (quantized_ == 0) {
+      found_.activations = "float";
+    } else if (with_activations_ == 0) {
+      found_.activations = "not quantized by the checkpoint; integer schemes quantize them as they come";
+    } else {
+      found_.activations = fmt::format("static, 8 bits: {} of {} matrices carry input and output scales",
+                                       with_activations_, linear_);
+    }
+    warn();
+    return std::move(found_);
+  }
+
+ private:
+  void warn() {
+    uint64_t matrices = 0, on_grid = 0;
+    for (const auto& [name, grid] : found_.grids) {
+      matrices += grid.tensors;
+      on_grid += grid.on_grid;
+    }
+    if (quantized_ == 0 && on_grid == 0) {
+      found_.warnings.push_back(
+          "this is no QAT checkpoint: in 4 bits it is rounded after training and loses more than the -qat- "
+          "one of "
+          "the same size");
+    } else if (quantized_ == 0 && on_grid < matrices) {
+      found_.warnings.push_back(
+          fmt::format("{} of {} matrices lie on no 4-bit grid though the others do: in int4 they are rounded "
+                      "after training",
+                      matrices - on_grid, matrices));
+    }
+    if (peaks_.ordinary()) {
+      found_.warnings.push_back(
+          "every 4-bit group reaches the end of its range, as an ordinary quantizer leaves it: the weights "
+          "were "
+          "rounded anew and the trained grid is lost; the -qat-q4_0-unquantized checkpoint has it");
+    }
+    if (config_.quantization.method == "gemma" && with_activations_ < linear_) {
+      found_.warnings.push_back(
+          fmt::format("{} of {} matrices lack their static activation scales, without which the mobile "
+                      "format loses much of its "
+                      "quality: take the checkpoint as it was published",
+                      linear_ - with_activations_, linear_));
+    }
+  }
+
+  const ModelConfig& config_;
+  const TensorSource& source_;
+  StoredQuantization found_;
+  std::map<std::string, std::map<std::string, uint64_t>> forms_;
+  uint64_t quantized_ = 0, linear_ = 0, with_activations_ = 0;
+  Peaks peaks_;
+};
+
+}  // namespace
+
+Result<StoredQuantization> inspect_quantization(const ModelConfig& config,
+                                                const std::vector<PlannedTensor>& plan,
+                                                const TensorSource& source) {
+  Inspector inspector(config, source);
+  for (const PlannedTensor& planned : plan) {
+    const TensorInfo* tensor = source.find(planned.name);
+    const bool head = planned.name == "lm_head.weight";
+    if (planned.tensor_class == TensorClass::kFloat || tensor == nullptr || (!planned.required && !head))
+      continue;
+    Result<void> looked = inspector.look_at(planned, *tensor);
+    if (!looked) return fail(std::move(looked.error()));
+  }
+  return inspector.finish();
+}
+
+}  // namespace gemma
