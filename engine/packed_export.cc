@@ -446,6 +446,7 @@ Result<PackedReport> Exporter::run() {
   size_t index = 0;
   for (const Planned& p : planned_) {
     PackedTensor told;
+    told.measured = options_.errors || p.form == Form::kCopy;
     told.name = p.info.name;
     told.tensor_class = p.tensor_class;
     told.scheme =

@@ -31,7 +31,8 @@ struct PackedTensor {
   bool on_grid = false;          // the tensor lies on a trained 4-bit grid
   uint64_t groups = 0;           // of 32, quantized to 4 bits
   uint64_t off_grid_groups = 0;  // of those, on no grid though the tensor has one
-  bool measured = true;  // false: it was written before an interruption, and what follows is not known
+  bool measured =
+      true;  // false: written before an interruption or without looking; the next two are not known
   double mean_squared_error = 0;  // against the source's values; 0 where nothing was rounded
   double snr_db = 0;              // 10 log10(sum w^2 / sum error^2); infinity where nothing was rounded
 
