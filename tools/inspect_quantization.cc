@@ -1,7 +1,7 @@
 #include "tools/inspect_quantization.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -14,16 +14,16 @@ namespace {
 constexpr size_t kSampledRows = 16;
 constexpr size_t kGroupOfQat = 32;
 
-// Peaks of 4-bit groups. An ordinary quantizer takes each group's scale from its largest value, which then
-// has the largest level (8 or 7) in every group. A trained grid keeps its scale while values shrink: many
-// peaks are smaller.
-struct Peaks {
-  uint64_t groups = 0, at_the_end = 0;
-  // Enough groups to tell, and not one of them short of the end.
-  bool ordinary() const { return groups >= 256 && at_the_end == groups; }
+// Marks of the textbook Q4_0 quantizer: it puts the largest value of every group at level -8, whatever its
+// sign, so about half of its scales are negative. A trained grid has positive scales, and peaks at +7 as
+// well.
+struct Textbook {
+  uint64_t groups = 0, at_the_end = 0, negative = 0;
+  // Enough groups to tell, and not one of them otherwise.
+  bool sure() const { return groups >= 256 && at_the_end == groups && negative > 0; }
 };
 
-Result<void> count_peaks(const StoredTensor& tensor, Peaks& peaks) {
+Result<void> look_for_textbook(const StoredTensor& tensor, Textbook& found) {
   const size_t rows = tensor.info().rows(), columns = tensor.info().columns();
   const size_t step = std::max<size_t>(1, rows / kSampledRows);
   StoredTensor::Scratch scratch;
@@ -33,18 +33,21 @@ Result<void> count_peaks(const StoredTensor& tensor, Peaks& peaks) {
     Result<void> read = tensor.levels(row, 1, scratch, levels.data(), scales.data());
     if (!read) return read;
     for (size_t c = 0; c < columns; c += kGroupOfQat) {
-      int peak = 0;
-      for (size_t i = c; i < c + kGroupOfQat; ++i) peak = std::max(peak, std::abs(int{levels[i]}));
-      if (peak == 0) continue;
-      ++peaks.groups;
-      peaks.at_the_end += peak >= 7;
+      const auto group = std::span(levels).subspan(c, kGroupOfQat);
+      if (std::ranges::all_of(group, [](int8_t level) { return level == 0; })) continue;
+      ++found.groups;
+      found.at_the_end += std::ranges::find(group, int8_t{-8}) != group.end();
+      found.negative += scales[c / kGroupOfQat] < 0;
     }
   }
   return {};
 }
 
 std::string granularity(const StoredTensor& tensor) {
-  if (tensor.group() == tensor.info().columns()) return "one scale per output channel";
+  const Encoding encoding = tensor.info().encoding;
+  const bool blocks =
+      encoding == Encoding::kQ4_0 || encoding == Encoding::kQ8_0 || encoding == Encoding::kQ6_K;
+  if (!blocks && tensor.group() == tensor.info().columns()) return "one scale per output channel";
   return fmt::format("one scale per group of {}", tensor.group());
 }
 
@@ -81,7 +84,7 @@ class Inspector {
     with_activations_ += linear && both;
     linear_ += linear;
     if (stored->bits() == 4 && stored->group() == kGroupOfQat && tensor.encoding != Encoding::kPanels) {
-      return count_peaks(*stored, peaks_);
+      return look_for_textbook(*stored, textbook_);
     }
     return {};
   }
@@ -128,11 +131,17 @@ class Inspector {
                       "after training",
                       matrices - on_grid, matrices));
     }
-    if (peaks_.ordinary()) {
+    if (textbook_.sure()) {
       found_.warnings.push_back(
-          "every 4-bit group reaches the end of its range, as an ordinary quantizer leaves it: the weights "
-          "were "
-          "rounded anew and the trained grid is lost; the -qat-q4_0-unquantized checkpoint has it");
+          "every 4-bit group has its largest value at level -8, as the textbook Q4_0 quantizer leaves it: if "
+          "the "
+          "weights were a QAT checkpoint, its trained grid is lost; the -qat-q4_0-unquantized one has it");
+    }
+    if (config_.quantization.method == "compressed-tensors" && quantized_ > 0) {
+      found_.warnings.push_back(
+          "the published compressed-tensors exports were rounded anew from the QAT weights, onto a shifted "
+          "grid; the "
+          "-qat-q4_0-unquantized checkpoint has the trained one");
     }
     if (config_.quantization.method == "gemma" && with_activations_ < linear_) {
       found_.warnings.push_back(
@@ -148,7 +157,7 @@ class Inspector {
   StoredQuantization found_;
   std::map<std::string, std::map<std::string, uint64_t>> forms_;
   uint64_t quantized_ = 0, linear_ = 0, with_activations_ = 0;
-  Peaks peaks_;
+  Textbook textbook_;
 };
 
 }  // namespace

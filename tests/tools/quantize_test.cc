@@ -59,6 +59,21 @@ TEST_CASE("a GGUF file that was written tells the same story") {
   CHECK(other.messages.find("int4 gives Q4_0") != std::string::npos);
 }
 
+TEST_CASE("inspect tells a GGUF file of the textbook quantizer from one on the trained grid") {
+  const TemporaryFolder folder;
+  const auto warnings = [&](const std::string& model) {
+    const std::string out = folder.file(model + ".gguf");
+    const Outcome made = run_program({GEMMA_QUANTIZE, "-m", GEMMA_SOURCE_DIR "/models/" + model, "--to",
+                                      "gguf", "--scheme", "int4", "-o", out});
+    REQUIRE_MESSAGE(made.exit_code == 0, made.messages);
+    const Outcome told = run_program({GEMMA_EVAL, "inspect", "-m", out, "--json"});
+    REQUIRE_MESSAGE(told.exit_code == 0, told.messages);
+    return nlohmann::json::parse(told.text)["quantization"]["warnings"].dump();
+  };
+  CHECK(warnings("stories-full").find("textbook Q4_0") != std::string::npos);
+  CHECK(warnings("stories-qat") == "[]");
+}
+
 TEST_CASE("the report as JSON says of each tensor what became of it") {
   const TemporaryFolder folder;
   const std::string file = folder.file("report.json");
