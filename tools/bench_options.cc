@@ -6,6 +6,7 @@
 
 #include "engine/thread_team.h"
 #include "tools/eval_model.h"
+#include "tools/measured_output.h"
 
 namespace gemma {
 namespace {
@@ -25,7 +26,8 @@ std::vector<T> or_else(std::vector<T> list, T otherwise) {
 Options bench_options(BenchFlags& flags) {
   Options options("gemma-bench",
                   "Measures speed, memory and energy of Gemma 4 models on this CPU, over a grid of settings. "
-                  "\"gemma-bench compare A.json B.json\" tells whether two measurements differ.");
+                  "\"gemma-bench compare A.json B.json\" tells whether two measurements differ; "
+                  "\"gemma-bench alternate\" runs two programs in turns.");
   options.group("Grid (lists; every combination is run)");
   options.add({.name = "model",
                .letter = 'm',
@@ -122,6 +124,7 @@ Options bench_options(BenchFlags& flags) {
                .value = "FILE",
                .default_text = "standard output",
                .help = "where the report goes"});
+  add_html_option(options, flags.html);
   options.add(
       {.name = "machine", .target = &flags.machine, .help = "tell of the machine and its limits only"});
   options.add({.name = "limits",
