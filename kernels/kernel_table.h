@@ -118,8 +118,6 @@ void fill_float_neon(KernelTable& table);
 void fill_quantize_avx2(KernelTable& table);  // kernels/quantize_kernels.cc, Highway
 void fill_quantize_avx512(KernelTable& table);
 void fill_quantize_neon(KernelTable& table);
-void fill_integer_avx2(KernelTable& table);  // kernels/avx2/
-void fill_integer_avx512vnni(KernelTable& table);
-void fill_integer_neon_dotprod(KernelTable& table);
+// (the integer kernels of the instruction sets: integer_kernels.inc)
 
 }  // namespace gemma::kernels

@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
+#include "kernels/integer_kernels.h"
 #include "kernels/avx2/panel.h"
 #include "kernels/int8_group.h"
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/avx2/integer_kernels.h"
+#include "kernels/integer_kernels.h"
 #include "kernels/avx2/panel.h"
 
 namespace gemma::kernels::avx2 {

@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
+#include "kernels/integer_kernels.h"
 #include "kernels/avx2/static_panel.h"
 
 namespace gemma::kernels::avx2 {

@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx512vnni/integer_kernels.h"
+#include "kernels/integer_kernels.h"
 #include "kernels/avx512vnni/static_panel.h"
 
 namespace gemma::kernels::avx512vnni {
