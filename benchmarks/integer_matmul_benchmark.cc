@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/kernel_table.h"
+#include "kernels/kernel_registry.h"
 #include "kernels/pack.h"
 
 namespace gemma::kernels {
@@ -84,32 +84,14 @@ void read_bandwidth(benchmark::State& state) {
 }
 BENCHMARK(read_bandwidth)->Unit(benchmark::kMillisecond);
 
-struct Kernel {
-  const char* name;
-  WeightFormat format;
-  int bits;
-  decltype(KernelTable::matmul_int4_group32) KernelTable::*entry;
-  size_t group = 0;  // of int8 in groups
-};
-constexpr Kernel kKernels[] = {
-    {"int4_group32", WeightFormat::kInt4Group32, 4, &KernelTable::matmul_int4_group32},
-    {"int4_channel", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_channel},
-    {"int8_channel", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_channel},
-    {"int8_group32", WeightFormat::kInt8Group, 8, &KernelTable::matmul_int8_group, 32},
-    {"int6_group16", WeightFormat::kInt8Group, 6, &KernelTable::matmul_int8_group, 16},
-    {"int2_static", WeightFormat::kInt2Channel, 2, &KernelTable::matmul_int2_static},
-    {"int4_static", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_static},
-    {"int8_static", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_static},
-};
-
 struct Shape {
   size_t rows, cols;
 };
 constexpr Shape kShapes[] = {{1536, 2048}, {12288, 1536}, {1536, 12288}};
 
-void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape, size_t tokens) {
+void matmul(benchmark::State& state, const MatmulOperation& kernel, Isa isa, Shape shape, size_t tokens) {
   const KernelTable& table = kernel_table(isa);
-  const bool groups = kernel.format == WeightFormat::kInt4Group32 || kernel.group != 0;
+  const bool groups = kernel.activations == ActivationKind::kInt8Group;
   const size_t group = groups ? kGroup : shape.cols;
   const size_t bytes = packed_bytes(kernel.format, kernel.bits, shape.rows, shape.cols, kernel.group);
   const size_t copies = kArenaBytes / bytes;
@@ -122,18 +104,12 @@ void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape,
   std::vector<int8_t> q(x.size());
   std::vector<float> scales(x.size() / group);
   std::vector<int32_t> sums(scales.size());
-  table.quantize_activations(x.data(), tokens, shape.cols, group, 127, q.data(), scales.data(), sums.data());
+  table.quantize_activations(x.data(), tokens, shape.cols, group, kernel.activation_levels, q.data(),
+                             scales.data(), sums.data());
   std::vector<uint8_t> u(x.size());
   table.quantize_static(x.data(), x.size(), 1.0f / 127, u.data());
-  const Activations acts = {ActivationKind::kInt8Token,
-                            tokens,
-                            shape.cols,
-                            group,
-                            x.data(),
-                            q.data(),
-                            scales.data(),
-                            sums.data(),
-                            u.data()};
+  const Activations acts = {kernel.activations, tokens,        shape.cols,  group,   x.data(),
+                            q.data(),           scales.data(), sums.data(), u.data()};
 
   std::vector<float> out(tokens * shape.rows);
   size_t copy = 0;
@@ -172,7 +148,7 @@ void quantize(benchmark::State& state, Isa isa, size_t group) {
 const bool kRegistered = [] {
   for (Isa isa : supported_isas()) {
     const std::string name(to_string(isa));
-    for (const Kernel& kernel : kKernels) {
+    for (const MatmulOperation& kernel : matmul_operations()) {
       for (Shape shape : kShapes) {
         for (size_t tokens : {1, 8, 128}) {
           // The definition reads levels one by one; many tokens would take seconds and tell nothing new.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/integer_kernels.h"
+#include "kernels/kernel_registry.h"
 
 namespace gemma::kernels {
 namespace {
@@ -67,21 +68,23 @@ const KernelTable& kernel_table(Isa isa) {
 
 namespace {
 
-const KernelTable& choose_table() {
+KernelTable choose_table() {
   const auto supported = supported_isas();
-  const char* asked = std::getenv("GEMMA_ISA");
-  if (asked != nullptr) {
+  KernelTable table = kernel_table(supported.front());
+  if (const char* asked = std::getenv("GEMMA_ISA")) {
     const std::optional<Isa> isa = parse_isa(asked);
-    if (isa && std::find(supported.begin(), supported.end(), *isa) != supported.end())
-      return kernel_table(*isa);
+    if (isa && std::find(supported.begin(), supported.end(), *isa) != supported.end()) {
+      table = kernel_table(*isa);
+    }
   }
-  return kernel_table(supported.front());
+  if (const char* asked = std::getenv("GEMMA_KERNEL")) force_kernels(asked, table);
+  return table;
 }
 
 }  // namespace
 
 const KernelTable& default_kernel_table() {
-  static const KernelTable& chosen = choose_table();  // the environment is read once
+  static const KernelTable chosen = choose_table();  // the environment is read once
   return chosen;
 }
 

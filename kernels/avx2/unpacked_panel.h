@@ -17,6 +17,7 @@
 // there are.
 #pragma once
 
+#include "kernels/ahead.h"
 #include "kernels/avx2/panel.h"
 
 namespace gemma::kernels::avx2 {
@@ -94,24 +95,6 @@ GEMMA_AVX2 void multiply_byte_groups(const std::byte* bytes, size_t groups, cons
     }
   }
 }
-
-// Asks for `bytes` bytes that will be wanted soon, a share before each of `tiles` tiles: they come from
-// memory while the tiles are multiplied. They may lie beyond the matrix: it never faults.
-class Ahead {
- public:
-  Ahead(const std::byte* begin, size_t bytes, size_t tiles)
-      : next_(reinterpret_cast<uintptr_t>(begin)), end_(next_ + bytes), share_(bytes / tiles + kLine) {}
-
-  void fetch_share() {
-    for (const uintptr_t stop = std::min(end_, next_ + share_); next_ < stop; next_ += kLine) {
-      _mm_prefetch(reinterpret_cast<const char*>(next_), _MM_HINT_T1);
-    }
-  }
-
- private:
-  uintptr_t next_, end_;
-  size_t share_;
-};
 
 // Calls tile<T>(first token) for tokens [0, n).
 template <typename Tile>

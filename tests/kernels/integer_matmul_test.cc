@@ -154,7 +154,8 @@ TEST_CASE("no extreme of levels overflows an intermediate sum") {
   for (auto format : {WeightFormat::kInt4Group32, WeightFormat::kInt4Channel, WeightFormat::kInt8Channel}) {
     for (Fill weights : kFills) {
       for (Fill inputs : kFills) {
-        for (size_t tokens : {1, 5, 21}) check_every_isa(format, 18, 2112, tokens, weights, inputs, 127, engine);
+        for (size_t tokens : {1, 5, 21})
+          check_every_isa(format, 18, 2112, tokens, weights, inputs, 127, engine);
       }
     }
   }

@@ -154,7 +154,8 @@ TEST_CASE("no extreme of levels overflows an intermediate sum") {
   for (int bits : kWidths) {
     for (Fill weights : kFills) {
       for (Fill inputs : kFills) {
-        for (size_t tokens : {1, 7, 21}) check_every_isa(bits, 18, 2112, tokens, weights, inputs, false, engine);
+        for (size_t tokens : {1, 7, 21})
+          check_every_isa(bits, 18, 2112, tokens, weights, inputs, false, engine);
       }
     }
   }
