@@ -165,7 +165,8 @@ TEST_CASE("a kernel that this CPU lacks or nobody knows is refused, with the nea
   const std::string foreign = "quantize_activations/neon-dotprod";
   refuses({"--kernel", foreign}, 2, "--kernel: unknown kernel");
 #endif
-  refuses({"--kernel", "int4_group23/portable"}, 2, "did you mean int4_group32/portable?");
+  refuses({"--kernel", "int4_group23/portable"}, 2,
+          "--kernel: unknown kernel \"int4_group23/portable\" (did you mean int4_group32/portable?");
   refuses({"--kernel", "dot/portable,cosine"}, 2, "--kernel: unknown kernel \"cosine\"");
   check_refused(gemma_run({"-p", "hi"}, {.environment = {"GEMMA_KERNEL=rope/none"}}), 2,
                 "GEMMA_KERNEL: unknown kernel \"rope/none\"");
