@@ -23,7 +23,7 @@ struct BenchFlags {
   KernelFlags kernels;
   bool abba = false, cold_load = true, machine = false, limits = true;
   std::string format = "table";
-  std::optional<std::string> out;
+  std::optional<std::string> out, html;
 };
 
 Options bench_options(BenchFlags& flags);
