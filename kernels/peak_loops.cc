@@ -150,7 +150,7 @@ constexpr PeakLoop kLoops[] = {
   }
 }
 
-[[gnu::target("arch=armv8.2-a+i8mm")]] void smmla(size_t rounds) {
+[[GEMMA_ARM_WITH("i8mm")]] void smmla(size_t rounds) {
   int32x4_t sums[kSums];
   const int8x16_t a = vdupq_n_s8(1), b = vdupq_n_s8(2);
 #pragma GCC unroll 12
