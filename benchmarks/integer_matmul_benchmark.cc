@@ -1,88 +1,32 @@
-// The integer matmuls of every instruction set this CPU has, one thread, at shapes of Gemma 4 E2B, beside
-// what the machine can do at most, measured in the same process.
+// The integer matmuls of every instruction set this CPU has, at the shapes of all five sizes of Gemma 4, with
+// their shares of the machine's limits (machine_share.h). Activations are quantized beforehand.
 //
-//   GB/s       weight bytes read per second. Every call takes the next copy of the matrix from an arena
-//   larger
-//              than the caches, as decoding walks through a model; the limit is read_bandwidth.
-//   MAC/s      multiply-adds per second; MAC/cycle the same per cycle, a cycle being one dependent integer
-//   add.
+// A plain run has the MLP matrices of E2B on the best instruction set with 1, 8 and 256 tokens, and one of
+// them on every thread count; --full all shapes, instruction sets and counts. One call computes at most
+// kCallBytes of a matrix: of a larger one (heads) its first rows, which is what a call of the engine gets
+// too.
 //
-//   gemma-benchmarks --benchmark_filter='int4_group32/avx2'
-#include <benchmark/benchmark.h>
-
+//   gemma-benchmarks --benchmark_filter='int4_group32/avx2/e2b'
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "benchmarks/benchmark_list.h"
+#include "benchmarks/machine_share.h"
+#include "benchmarks/model_shapes.h"
+#include "benchmarks/weight_arena.h"
+#include "engine/thread_team.h"
 #include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 
 namespace gemma::kernels {
 namespace {
 
-constexpr size_t kArenaBytes = size_t{512} << 20;
-
-// Bytes whose pairs are ordinary fp16 scales (0x3030 to 0x3f3f): no denormal or NaN slows a kernel.
-const std::vector<uint64_t>& arena() {
-  static const std::vector<uint64_t> words = [] {
-    std::vector<uint64_t> filled(kArenaBytes / sizeof(uint64_t));
-    uint64_t state = 1;
-    for (uint64_t& word : filled) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      word = (state >> 4 & 0x0f0f0f0f0f0f0f0fu) | 0x3030303030303030u;
-    }
-    return filled;
-  }();
-  return words;
-}
-
-// CPU seconds of a cycle: each addition waits for the one before. The best of several tries.
-double seconds_per_cycle() {
-  static const double seconds = [] {
-    constexpr size_t kRounds = size_t{1} << 22;
-    double best = 1;
-    for (size_t attempt = 0; attempt < 10; ++attempt) {
-      const std::clock_t begin = std::clock();
-      uint64_t sum = attempt;
-      for (size_t i = 0; i < kRounds; ++i) {
-        for (size_t j = 0; j < 8; ++j) {
-          sum += kRounds;
-          asm volatile("" : "+r"(sum));
-        }
-      }
-      benchmark::DoNotOptimize(sum);
-      const double elapsed = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-      best = std::min(best, elapsed / (8 * kRounds));
-    }
-    return best;
-  }();
-  return seconds;
-}
-
-// Four streams of reads, a line of each in turn and asked for ahead: one stream alone does not keep the
-// memory busy.
-void read_bandwidth(benchmark::State& state) {
-  constexpr size_t kStreams = 4, kLineWords = 8;
-  const std::vector<uint64_t>& words = arena();
-  const size_t stream = words.size() / kStreams;
-  for ([[maybe_unused]] auto _ : state) {
-    uint64_t mix[kLineWords] = {};
-    for (size_t i = 0; i < stream; i += kLineWords) {
-      for (size_t s = 0; s < kStreams; ++s) {
-        const uint64_t* line = words.data() + s * stream + i;
-        __builtin_prefetch(line + 16 * kLineWords);
-        for (size_t j = 0; j < kLineWords; ++j) mix[j] ^= line[j];
-      }
-    }
-    benchmark::DoNotOptimize(mix);
-  }
-  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(kArenaBytes) * 1e-9,
-                                              benchmark::Counter::kIsIterationInvariantRate);
-}
-BENCHMARK(read_bandwidth)->Unit(benchmark::kMillisecond);
+constexpr size_t kCallBytes = size_t{64} << 20;
 
 struct Kernel {
   const char* name;
@@ -102,32 +46,37 @@ constexpr Kernel kKernels[] = {
     {"int8_static", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_static},
 };
 
-struct Shape {
-  size_t rows, cols;
+struct Case {
+  Kernel kernel;
+  Isa isa;
+  size_t rows, cols, tokens, threads;
 };
-constexpr Shape kShapes[] = {{1536, 2048}, {12288, 1536}, {1536, 12288}};
 
-void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape, size_t tokens) {
-  const KernelTable& table = kernel_table(isa);
+void matmul(benchmark::State& state, const Case& c) {
+  const KernelTable& table = kernel_table(c.isa);
+  const Kernel& kernel = c.kernel;
   const bool groups = kernel.format == WeightFormat::kInt4Group32 || kernel.group != 0;
-  const size_t group = groups ? kGroup : shape.cols;
-  const size_t bytes = packed_bytes(kernel.format, kernel.bits, shape.rows, shape.cols, kernel.group);
+  const size_t group = groups ? kGroup : c.cols;
+  const size_t panel = packed_bytes(kernel.format, kernel.bits, kPanelRows, c.cols, kernel.group);
+  const size_t rows = std::min(c.rows, std::max<size_t>(kCallBytes / panel, 1) * kPanelRows);
+  const size_t bytes = packed_bytes(kernel.format, kernel.bits, rows, c.cols, kernel.group);
   const size_t copies = kArenaBytes / bytes;
-  const auto* data = reinterpret_cast<const std::byte*>(arena().data());
-  const std::vector<float> w_scales(shape.rows, 0.01f);
-  const std::vector<int32_t> zero_sums(shape.rows, -128);
+  const std::byte* data = weight_arena();
+  if (data == nullptr || copies == 0) return state.SkipWithError("the weights have no room");
+  const std::vector<float> w_scales(rows + kPanelRows, 0.01f);
+  const std::vector<int32_t> zero_sums(rows + kPanelRows, -128);
 
-  std::vector<float> x(tokens * shape.cols);
+  std::vector<float> x(c.tokens * c.cols);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u % 2001) * 1e-3f - 1;
   std::vector<int8_t> q(x.size());
   std::vector<float> scales(x.size() / group);
   std::vector<int32_t> sums(scales.size());
-  table.quantize_activations(x.data(), tokens, shape.cols, group, 127, q.data(), scales.data(), sums.data());
+  table.quantize_activations(x.data(), c.tokens, c.cols, group, 127, q.data(), scales.data(), sums.data());
   std::vector<uint8_t> u(x.size());
   table.quantize_static(x.data(), x.size(), 1.0f / 127, u.data());
-  const Activations acts = {ActivationKind::kInt8Token,
-                            tokens,
-                            shape.cols,
+  const Activations acts = {groups ? ActivationKind::kInt8Group : ActivationKind::kInt8Token,
+                            c.tokens,
+                            c.cols,
                             group,
                             x.data(),
                             q.data(),
@@ -135,33 +84,37 @@ void matmul(benchmark::State& state, const Kernel& kernel, Isa isa, Shape shape,
                             sums.data(),
                             u.data()};
 
-  std::vector<float> out(tokens * shape.rows);
+  std::vector<float> out(c.tokens * rows);
+  const ThreadTeam team(c.threads);
   size_t copy = 0;
   for ([[maybe_unused]] auto _ : state) {
-    const MatrixView w = {kernel.format,       static_cast<uint8_t>(kernel.bits),
-                          shape.rows,          shape.cols,
-                          data + copy * bytes, w_scales.data(),
-                          kernel.group,        {w_scales.data(), zero_sums.data(), 0.5f}};
-    (table.*kernel.entry)(w, acts, 0, shape.rows, out.data(), shape.rows);
+    const MatrixView w = {kernel.format,
+                          static_cast<uint8_t>(kernel.bits),
+                          rows,
+                          c.cols,
+                          data + copy * bytes,
+                          w_scales.data(),
+                          kernel.group,
+                          {w_scales.data(), zero_sums.data(), 0.5f}};
+    team.parallel_for(rows, kPanelRows, [&](size_t row0, size_t row1, size_t) {
+      (table.*kernel.entry)(w, acts, row0, row1, out.data() + row0, rows);
+    });
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();
     copy = (copy + 1) % copies;
   }
-  const double macs = static_cast<double>(shape.rows * shape.cols * tokens);
-  constexpr auto kRate = benchmark::Counter::kIsIterationInvariantRate;
-  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(bytes) * 1e-9, kRate);
-  state.counters["MAC/s"] = benchmark::Counter(macs, kRate);
-  state.counters["MAC/cycle"] = benchmark::Counter(macs * seconds_per_cycle(), kRate);
+  set_rates(state, {static_cast<double>(bytes), static_cast<double>(rows * c.cols * c.tokens), c.isa,
+                    peak_operands(kernel.bits), c.threads});
 }
 
-void quantize(benchmark::State& state, Isa isa, size_t group) {
-  constexpr size_t kTokens = 8, kCols = 12288;
-  const std::vector<float> x(kTokens * kCols, 0.75f);
+void quantize(benchmark::State& state, Isa isa, size_t cols, size_t group) {
+  constexpr size_t kTokens = 8;
+  const std::vector<float> x(kTokens * cols, 0.75f);
   std::vector<int8_t> q(x.size());
   std::vector<float> scales(x.size() / group);
   std::vector<int32_t> sums(scales.size());
   for ([[maybe_unused]] auto _ : state) {
-    kernel_table(isa).quantize_activations(x.data(), kTokens, kCols, group, 127, q.data(), scales.data(),
+    kernel_table(isa).quantize_activations(x.data(), kTokens, cols, group, 127, q.data(), scales.data(),
                                            sums.data());
     benchmark::DoNotOptimize(q.data());
     benchmark::ClobberMemory();
@@ -169,31 +122,64 @@ void quantize(benchmark::State& state, Isa isa, size_t group) {
   state.SetItemsProcessed(static_cast<int64_t>(x.size()) * state.iterations());
 }
 
-const bool kRegistered = [] {
-  for (Isa isa : supported_isas()) {
-    const std::string name(to_string(isa));
-    for (const Kernel& kernel : kKernels) {
-      for (Shape shape : kShapes) {
-        for (size_t tokens : {1, 8, 128}) {
+void list_matmuls(const BenchmarkSettings& settings) {
+  const Isa best = supported_isas().front();
+  for (const Kernel& kernel : kKernels) {
+    for (const Isa isa : supported_isas()) {
+      for (const ModelShape& shape : model_shapes()) {
+        for (const size_t tokens : {1, 4, 8, 32, 256}) {
           // The definition reads levels one by one; many tokens would take seconds and tell nothing new.
           if (isa == Isa::kPortable && tokens > 1) continue;
-          const std::string full = std::string(kernel.name) + "/" + name + "/" + std::to_string(shape.rows) +
-                                   "x" + std::to_string(shape.cols) + "/" + std::to_string(tokens);
-          benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
-            matmul(state, kernel, isa, shape, tokens);
-          })->Unit(benchmark::kMicrosecond);
+          const bool mlp = shape.size == kModelSizes[0] && shape.tensor_class == TensorClass::kMlp;
+          const bool always = isa == best && mlp && tokens != 4 && tokens != 32;
+          const Case one = {kernel, isa, shape.rows, shape.cols, tokens, 1};
+          add_benchmark(settings, always ? Extent::kAlways : Extent::kFull,
+                        fmt::format("{}/{}/{}/tokens:{}", kernel.name, to_string(isa), shape.name, tokens),
+                        [one](benchmark::State& state) { matmul(state, one); });
         }
       }
     }
-    for (size_t group : {kGroup, size_t{12288}}) {
-      const std::string full = "quantize_activations/" + name + "/group:" + std::to_string(group);
-      benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
-        quantize(state, isa, group);
-      })->Unit(benchmark::kMicrosecond);
+  }
+}
+const ListBenchmarks kMatmuls(list_matmuls);
+
+// What more threads bring: the largest MLP matrix of E2B, decoding and in a chunk of the prompt.
+void list_teams(const BenchmarkSettings& settings) {
+  const Isa isa = supported_isas().front();
+  const auto bytes = [](const ModelShape& shape) {
+    const bool mlp = shape.size == kModelSizes[0] && shape.tensor_class == TensorClass::kMlp;
+    return mlp ? shape.rows * shape.cols : 0;
+  };
+  const auto& shapes = model_shapes();
+  const ModelShape& shape =
+      *std::max_element(shapes.begin(), shapes.end(),
+                        [&](const ModelShape& a, const ModelShape& b) { return bytes(a) < bytes(b); });
+  for (const Kernel& kernel : kKernels) {
+    for (const size_t tokens : {1, 256}) {
+      for (const size_t threads : thread_counts()) {
+        const Case one = {kernel, isa, shape.rows, shape.cols, tokens, threads};
+        add_benchmark(
+            settings, &kernel == kKernels ? Extent::kAlways : Extent::kFull,
+            fmt::format("{}/{}/{}/tokens:{}/threads:{}", kernel.name, to_string(isa), shape.name, tokens,
+                        threads),
+            [one](benchmark::State& state) { matmul(state, one); }, true);
+      }
     }
   }
-  return true;
-}();
+}
+const ListBenchmarks kTeams(list_teams);
+
+void list_quantization(const BenchmarkSettings& settings) {
+  const size_t cols = model_config(kModelSizes[0]).layers.back().intermediate_size;
+  for (const Isa isa : supported_isas()) {
+    for (const size_t group : {kGroup, cols}) {
+      add_benchmark(settings, isa == supported_isas().front() ? Extent::kAlways : Extent::kFull,
+                    fmt::format("quantize_activations/{}/group:{}", to_string(isa), group),
+                    [=](benchmark::State& state) { quantize(state, isa, cols, group); });
+    }
+  }
+}
+const ListBenchmarks kQuantization(list_quantization);
 
 }  // namespace
 }  // namespace gemma::kernels

@@ -1,4 +1,4 @@
-// gemma-bench's two commands: measure (the default) and compare.
+// gemma-bench's commands: measure (the default), compare and alternate.
 #pragma once
 
 #include "tools/exit_code.h"
@@ -8,5 +8,7 @@ namespace gemma {
 ExitCode bench_measure(int argc, const char* const* argv);
 // argv[0] is "compare".
 ExitCode bench_compare(int argc, const char* const* argv);
+// argv[0] is "alternate".
+ExitCode bench_alternate(int argc, const char* const* argv);
 
 }  // namespace gemma

@@ -98,9 +98,12 @@ Limits limits_of(const nlohmann::json& json) {
   noise.at("median_seconds").get_to(limits.noise.median_seconds);
   noise.at("p99_over_median").get_to(limits.noise.p99_over_median);
   noise.at("max_over_median").get_to(limits.noise.max_over_median);
+  limits.isa = json.value("isa", "");
   json.at("read_buffer_bytes").get_to(limits.read_bytes);
   for (const nlohmann::json& one : json.at("read_bandwidth")) {
-    limits.bandwidth.push_back({one.at("threads").get<size_t>(), one.at("bytes_per_second").get<double>()});
+    const double best = one.at("bytes_per_second").get<double>();
+    limits.bandwidth.push_back(
+        {one.at("threads").get<size_t>(), best, one.value("median_bytes_per_second", best)});
   }
   limits.int8_macs_per_second = optional_of<double>(json, "int8_macs_per_second");
   limits.float_macs_per_second = optional_of<double>(json, "float_macs_per_second");
@@ -160,14 +163,16 @@ Json to_json(const Machine& m) {
 
 Json to_json(const Limits& limits) {
   Json bandwidth = Json::array();
-  for (const BandwidthLimit& one : limits.bandwidth) {
-    bandwidth.push_back({{"threads", one.threads}, {"bytes_per_second", one.bytes_per_second}});
+  for (const ReadBandwidth& one : limits.bandwidth) {
+    bandwidth.push_back(
+        {{"threads", one.threads}, {"bytes_per_second", one.best}, {"median_bytes_per_second", one.median}});
   }
   return {{"noise_floor",
            {{"n", limits.noise.n},
             {"median_seconds", limits.noise.median_seconds},
             {"p99_over_median", limits.noise.p99_over_median},
             {"max_over_median", limits.noise.max_over_median}}},
+          {"isa", limits.isa},
           {"read_buffer_bytes", limits.read_bytes},
           {"read_bandwidth", std::move(bandwidth)},
           {"int8_macs_per_second", or_null(limits.int8_macs_per_second)},

@@ -11,7 +11,6 @@
 
 #include "engine/thread_team.h"
 #include "kernels/isa.h"
-#include "tools/bench_limits.h"
 
 namespace gemma {
 namespace {
@@ -48,20 +47,6 @@ size_t allowed_cpus() {
   CPU_ZERO(&allowed);
   return ::sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? static_cast<size_t>(CPU_COUNT(&allowed))
                                                                 : 1;
-}
-
-// "32768K" of the highest level there is.
-uint64_t last_cache_bytes() {
-  uint64_t bytes = 0;
-  for (int index = 0; index < 8; ++index) {
-    const std::string size =
-        first_line(fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/size", index));
-    if (size.empty()) break;
-    const uint64_t unit = size.back() == 'K' ? 1024 : size.back() == 'M' ? 1024 * 1024 : 1;
-    const uint64_t value = std::strtoull(size.c_str(), nullptr, 10) * unit;
-    bytes = value > bytes ? value : bytes;
-  }
-  return bytes;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/machine_limits.h"
 #include "loader/result.h"
 
 namespace gemma {
@@ -40,23 +41,21 @@ struct NoiseFloor {
   double max_over_median = 0;
 };
 
-struct BandwidthLimit {
-  size_t threads = 0;
-  double bytes_per_second = 0;
-};
-
 struct Limits {
   NoiseFloor noise;
+  std::string isa;                             // whose instructions the multiply-adds are
   uint64_t read_bytes = 0;                     // of the buffer that is read, larger than the last cache
-  std::vector<BandwidthLimit> bandwidth;       // of reading, by threads
-  std::optional<double> int8_macs_per_second;  // of one thread
+  std::vector<ReadBandwidth> bandwidth;        // of reading, by threads
+  std::optional<double> int8_macs_per_second;  // of one thread: 4-bit weights, 8-bit activations
   std::optional<double> float_macs_per_second;
 
-  // Nothing for a thread count that was not measured.
+  // The best pass; nothing for a thread count that was not measured.
   std::optional<double> bandwidth_of(size_t threads) const;
+  // Takes over whatever is higher there. Noise stays.
+  void keep_better_of(const Limits& other);
 };
 
-// kResource if the buffer does not fit. `buffer_bytes` 0: four times the last-level cache, 256 MB at least.
-Result<Limits> measure_limits(std::span<const size_t> threads, uint64_t buffer_bytes);
+// Some two seconds. Errors of measure_read_bandwidth (engine/machine_limits.h).
+Result<Limits> measure_limits(std::span<const size_t> threads, kernels::Isa isa);
 
 }  // namespace gemma

@@ -25,7 +25,8 @@ std::vector<T> or_else(std::vector<T> list, T otherwise) {
 Options bench_options(BenchFlags& flags) {
   Options options("gemma-bench",
                   "Measures speed, memory and energy of Gemma 4 models on this CPU, over a grid of settings. "
-                  "\"gemma-bench compare A.json B.json\" tells whether two measurements differ.");
+                  "\"gemma-bench compare A.json B.json\" tells whether two measurements differ; "
+                  "\"gemma-bench alternate\" runs two programs in turns.");
   options.group("Grid (lists; every combination is run)");
   options.add({.name = "model",
                .letter = 'm',

@@ -107,15 +107,17 @@ std::string machine_text(const Machine& m) {
 std::string limits_text(const Limits& limits, const Machine& m) {
   if (limits.noise.n == 0) return {};  // --no-limits
   std::string text;
-  for (const BandwidthLimit& one : limits.bandwidth) {
-    text += line("reads", fmt::format("{:.2f} GB/s with {} thread{}", one.bytes_per_second * 1e-9,
-                                      one.threads, one.threads == 1 ? "" : "s"));
+  for (const ReadBandwidth& one : limits.bandwidth) {
+    text += line("reads",
+                 fmt::format("{:.2f} GB/s with {} thread{}, the best pass (median {:.2f})", one.best * 1e-9,
+                             one.threads, one.threads == 1 ? "" : "s", one.median * 1e-9));
   }
   const auto peak = [&](const std::optional<double>& rate) {
     return rate ? fmt::format("{:.1f} GMAC/s per thread, {:.1f} per cycle", *rate * 1e-9,
                               *rate * 1e-9 / m.gigahertz)
                 : kNotAvailable;
   };
+  text += line("multiplies", fmt::format("with {}", or_not(limits.isa)));
   text += line("int8", peak(limits.int8_macs_per_second));
   text += line("float32", peak(limits.float_macs_per_second));
   text += line("noise",

@@ -1,5 +1,5 @@
-// gemma-bench: how fast a model is on this machine, and whether two measurements differ. Options:
-// tools/bench_options.cc.
+// gemma-bench: how fast a model is on this machine, and whether two measurements or programs differ.
+// Options: tools/bench_options.cc.
 #include <string_view>
 
 #include "tools/bench_commands.h"
@@ -13,6 +13,9 @@ int main(int argc, char** argv) {
   report_truncated_mapping("gemma-bench");
   report_out_of_memory("gemma-bench");
   ignore_broken_pipe();
-  const bool compare = argc > 1 && std::string_view(argv[1]) == "compare";
-  return static_cast<int>(compare ? bench_compare(argc - 1, argv + 1) : bench_measure(argc, argv));
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  const ExitCode code = command == "compare"     ? bench_compare(argc - 1, argv + 1)
+                        : command == "alternate" ? bench_alternate(argc - 1, argv + 1)
+                                                 : bench_measure(argc, argv);
+  return static_cast<int>(code);
 }

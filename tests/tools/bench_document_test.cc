@@ -30,7 +30,7 @@ BenchDocument sample() {
                       0.5};
   document.limits.noise = {300, 0.001, 1.01, 1.5};
   document.limits.read_bytes = 1 << 28;
-  document.limits.bandwidth = {{1, 1e10}, {2, 1.5e10}};
+  document.limits.bandwidth = {{1, 1e10, 0.9e10}, {2, 1.5e10, 1.25e10}};
   document.limits.int8_macs_per_second = 2e11;
   document.settings = {5, 3, 1.5, true};
   BenchCell cell;

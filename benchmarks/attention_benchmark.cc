@@ -1,0 +1,79 @@
+// One query head against a cache: decoding at a depth, one thread, keys and values from memory. Multiply-adds
+// are those of scores and sums (2 * depth * head_dim); the exponentials come on top.
+//
+//   gemma-benchmarks --benchmark_filter='attention/.*/f16'
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "benchmarks/benchmark_list.h"
+#include "benchmarks/machine_share.h"
+#include "benchmarks/model_shapes.h"
+#include "benchmarks/weight_arena.h"
+#include "kernels/kernel_table.h"
+
+namespace gemma::kernels {
+namespace {
+
+struct Type {
+  const char* name;
+  KvType type;
+  size_t bytes;
+};
+constexpr Type kTypes[] = {{"f16", KvType::kF16, 2}, {"bf16", KvType::kBf16, 2}, {"f32", KvType::kF32, 4}};
+
+void attention(benchmark::State& state, const Type& type, Isa isa, size_t head_dim, size_t depth) {
+  const size_t half = depth * head_dim * type.bytes;  // all keys, or all values
+  const size_t copies = kArenaBytes / (2 * half);
+  const std::byte* data = weight_arena();
+  if (data == nullptr || copies == 0) return state.SkipWithError("the cache has no room");
+  const std::vector<float> q(head_dim, 1e-3f);
+  std::vector<float> scratch(depth), out(head_dim);
+  size_t copy = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    const std::byte* keys = data + copy * 2 * half;
+    const AttentionHead head = {.q = q.data(),
+                                .k = keys,
+                                .v = keys + half,
+                                .type = type.type,
+                                .slot_stride = head_dim,
+                                .slots = depth,
+                                .head_dim = head_dim,
+                                .first = 0,
+                                .last = depth - 1,
+                                .scratch = scratch.data(),
+                                .out = out.data()};
+    kernel_table(isa).attention_head(head);
+    benchmark::DoNotOptimize(out.data());
+    benchmark::ClobberMemory();
+    copy = (copy + 1) % copies;
+  }
+  set_rates(state, {static_cast<double>(2 * half), static_cast<double>(2 * depth * head_dim), isa,
+                    PeakOperands::kFloat32, 1});
+}
+
+void list(const BenchmarkSettings& settings) {
+  std::set<size_t> dims;
+  for (const std::string_view size : kModelSizes) {
+    for (const LayerConfig& layer : model_config(size).layers) dims.insert(layer.head_dim);
+  }
+  for (const Type& type : kTypes) {
+    for (const Isa isa : supported_isas()) {
+      for (const size_t head_dim : dims) {
+        for (const size_t depth : {512, 4096, 32768}) {
+          const bool always = isa == supported_isas().front() && type.type == KvType::kF16;
+          add_benchmark(
+              settings, always ? Extent::kAlways : Extent::kFull,
+              fmt::format("attention/{}/{}/head_dim:{}/depth:{}", to_string(isa), type.name, head_dim, depth),
+              [=](benchmark::State& state) { attention(state, type, isa, head_dim, depth); });
+        }
+      }
+    }
+  }
+}
+const ListBenchmarks kListed(list);
+
+}  // namespace
+}  // namespace gemma::kernels

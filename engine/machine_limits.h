@@ -1,0 +1,47 @@
+// What this machine can do at most, measured by this process: the figures every other speed is a share of.
+//
+// A limit is the best of many tries, because whatever else runs on the machine can only lower it. Reading
+// memory is timed by the wall, since a thread that waits for memory is computing as the system sees it;
+// arithmetic is timed by the CPU time of its thread, so that other programs do not count.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "kernels/peak_loops.h"
+#include "loader/result.h"
+
+namespace gemma {
+
+// Seconds of a cycle: of additions each of which waits for the one before.
+double seconds_per_cycle();
+
+// CPU time of the calling thread, in seconds since some moment.
+double thread_seconds();
+
+// Of the last level of cache of the first CPU; 0 where the system does not tell.
+uint64_t last_cache_bytes();
+
+// Multiply-adds per second of one thread; nothing where the instruction set has no instructions for it or is
+// not supported by this CPU.
+std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOperands operands);
+
+struct ReadBandwidth {
+  size_t threads = 0;
+  double best = 0;    // bytes per second of the fastest pass
+  double median = 0;  // of all passes of the pattern that was fastest
+};
+
+// How much is read in one pass: four times the last cache, 512 MB at least.
+uint64_t bandwidth_buffer_bytes();
+
+// Reading a buffer of `bytes` that lies on huge pages where the system gives them, each thread a stretch of
+// its own. Thread counts and patterns (one stream a thread, 8, 12) take turns, pass by pass; a count never
+// gets less than a smaller one, which it could imitate. In the order of `threads`. kResource if the buffer
+// does not fit.
+Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t> threads, uint64_t bytes);
+
+}  // namespace gemma
