@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "benchmarks/benchmark_list.h"
 #include "engine/machine_limits.h"
 #include "engine/thread_team.h"
 
@@ -48,6 +47,23 @@ double cycle() {
 
 constexpr auto kRate = benchmark::Counter::kIsIterationInvariantRate;
 
+}  // namespace
+
+void set_rates(benchmark::State& state, const Work& work) {
+  const double threads = static_cast<double>(work.threads);
+  if (work.bytes > 0) {
+    state.counters["GB/s"] = benchmark::Counter(work.bytes * 1e-9, kRate);
+    const double limit = bandwidth_of(work.threads);
+    if (limit > 0) state.counters["of_read"] = benchmark::Counter(work.bytes / limit, kRate);
+  }
+  if (work.macs > 0) {
+    state.counters["MAC/s"] = benchmark::Counter(work.macs, kRate);
+    state.counters["MAC/cycle"] = benchmark::Counter(work.macs * cycle() / threads, kRate);
+    const double peak = peak_of(work.isa, work.operands) * threads;
+    if (peak > 0) state.counters["of_peak"] = benchmark::Counter(work.macs / peak, kRate);
+  }
+}
+
 void list_limits(const BenchmarkSettings& settings) {
   for (const size_t threads : thread_counts()) {
     add_benchmark(settings, Extent::kAlways, fmt::format("limit/read/threads:{}", threads),
@@ -73,25 +89,6 @@ void list_limits(const BenchmarkSettings& settings) {
     }
   }
 }
-const ListBenchmarks kListed(list_limits);
-
-}  // namespace
-
-void set_rates(benchmark::State& state, const Work& work) {
-  const double threads = static_cast<double>(work.threads);
-  if (work.bytes > 0) {
-    state.counters["GB/s"] = benchmark::Counter(work.bytes * 1e-9, kRate);
-    const double limit = bandwidth_of(work.threads);
-    if (limit > 0) state.counters["of_read"] = benchmark::Counter(work.bytes / limit, kRate);
-  }
-  if (work.macs > 0) {
-    state.counters["MAC/s"] = benchmark::Counter(work.macs, kRate);
-    state.counters["MAC/cycle"] = benchmark::Counter(work.macs * cycle() / threads, kRate);
-    const double peak = peak_of(work.isa, work.operands) * threads;
-    if (peak > 0) state.counters["of_peak"] = benchmark::Counter(work.macs / peak, kRate);
-  }
-}
-
 const std::vector<size_t>& thread_counts() {
   static const std::vector<size_t> counts = [] {
     std::vector<size_t> all;

@@ -6,7 +6,8 @@
 //   of_peak    multiply-adds as a share of those of so many threads on registers alone, by the best
 //              instruction that the kernel's instruction set has for such operands (kernels/peak_loops.h)
 //
-// A kernel is as good as the larger of its shares: the one that bounds it.
+// Google Benchmark marks shares with "/s" like every rate; they are plain numbers, 1 being the limit. A
+// kernel is as good as the larger of its shares: the one that bounds it.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "benchmarks/benchmark_list.h"
 #include "kernels/peak_loops.h"
 
 namespace gemma {
@@ -26,6 +28,9 @@ struct Work {
   size_t threads = 1;
 };
 void set_rates(benchmark::State& state, const Work& work);
+
+// The limits themselves, as the first benchmarks of every run.
+void list_limits(const BenchmarkSettings& settings);
 
 // 1, 2, 4, ... and the physical cores.
 const std::vector<size_t>& thread_counts();

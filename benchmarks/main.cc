@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "benchmarks/benchmark_list.h"
+#include "benchmarks/machine_share.h"
+#include "tools/thread_policy.h"
 
 namespace gemma {
 namespace {
@@ -31,6 +33,7 @@ void add_benchmark(const BenchmarkSettings& settings, Extent extent, const std::
 }  // namespace gemma
 
 int main(int argc, char** argv) {
+  gemma::spin_briefly(argv);
   gemma::BenchmarkSettings settings;
   std::vector<char*> rest = {argv[0]};
   for (int i = 1; i < argc; ++i) {
@@ -50,6 +53,7 @@ int main(int argc, char** argv) {
   int count = static_cast<int>(rest.size());
   benchmark::Initialize(&count, rest.data());
   if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
+  gemma::list_limits(settings);
   for (const gemma::BenchmarkList list : gemma::lists()) list(settings);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

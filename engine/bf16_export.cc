@@ -76,6 +76,7 @@ Result<void> Exporter::write(const Item& item, SafetensorsWriter& writer, Packed
   const size_t rows = item.tensor->rows(), cols = item.tensor->columns();
   const Progress silent;
   MatrixBuilder builder(scheme_, source_, team_, 0, silent);
+  if (options_.off_grid) builder.set_off_grid(*options_.off_grid);
   Result<WeightQuantizer> quantizer = WeightQuantizer();
   const bool floats = item.tensor_class == TensorClass::kFloat;
   told.scheme = floats ? "BF16" : to_string(scheme);

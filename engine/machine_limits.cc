@@ -130,12 +130,17 @@ Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t
 
   std::vector<std::unique_ptr<ThreadTeam>> teams;
   for (const size_t count : threads) teams.push_back(std::make_unique<ThreadTeam>(count));
-  constexpr size_t kPasses = 12;
+  // Each pass reads the next quarter, some milliseconds long, so that on a busy machine one or another is not
+  // interrupted; what it reads has left the caches since the last time.
+  constexpr size_t kPasses = 40, kParts = 4;
+  const size_t part = words.size() / kParts;
   std::vector<std::array<std::vector<double>, kPatterns.size()>> rates(threads.size());
+  size_t next = 0;
   for (size_t pass = 0; pass < kPasses; ++pass) {
     for (size_t t = 0; t < threads.size(); ++t) {
       for (size_t p = 0; p < kPatterns.size(); ++p) {
-        rates[t][p].push_back(bytes_per_second(words, *teams[t], kPatterns[p]));
+        const auto stretch = words.subspan(next++ % kParts * part, part);
+        rates[t][p].push_back(bytes_per_second(stretch, *teams[t], kPatterns[p]));
       }
     }
   }

@@ -35,7 +35,7 @@ struct ReadBandwidth {
   double median = 0;  // of all passes of the pattern that was fastest
 };
 
-// How much is read in one pass: four times the last cache, 512 MB at least.
+// How much is read in turn, a quarter in each pass: four times the last cache, 512 MB at least.
 uint64_t bandwidth_buffer_bytes();
 
 // Reading a buffer of `bytes` that lies on huge pages where the system gives them, each thread a stretch of

@@ -207,7 +207,31 @@ std::string packed_report_text(const PackedReport& report) {
   return text;
 }
 
-std::string packed_report_json(const PackedReport& report, const std::string& model, const Scheme& scheme) {
+namespace {
+
+// One entry for each line of the table that people get.
+nlohmann::ordered_json calibration_json(const Calibration& calibration) {
+  nlohmann::ordered_json json;
+  json["tokens"] = calibration.tokens;
+  json["matrices"] = nlohmann::ordered_json::array();
+  for (const CalibratedMatrix& matrix : calibration.matrices) {
+    nlohmann::ordered_json entry;
+    entry["module"] = matrix.module;
+    entry["values"] = matrix.values;
+    entry["input_lowest"] = matrix.input_lowest;
+    entry["input_highest"] = matrix.input_highest;
+    entry["input_scale"] = matrix.input_scale;
+    entry["clipped"] = matrix.clipped;
+    entry["output_scale"] = matrix.output_scale;
+    json["matrices"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string packed_report_json(const PackedReport& report, const std::string& model, const Scheme& scheme,
+                               const Calibration* calibration) {
   nlohmann::ordered_json json;
   json["schema"] = 1;
   json["model"] = model;
@@ -233,6 +257,7 @@ std::string packed_report_json(const PackedReport& report, const std::string& mo
     }
     json["tensors"].push_back(std::move(entry));
   }
+  if (calibration != nullptr) json["calibration"] = calibration_json(*calibration);
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "engine/calibration.h"
 #include "engine/model.h"
 #include "engine/packed_export.h"
 
@@ -24,6 +25,8 @@ Result<PackedReport> export_model(const Model& model, const Scheme& scheme, Expo
 
 // The report as a table for people and as JSON for programs.
 std::string packed_report_text(const PackedReport& report);
-std::string packed_report_json(const PackedReport& report, const std::string& model, const Scheme& scheme);
+// `calibration`: what was found on a text for this export; null: nothing was looked for.
+std::string packed_report_json(const PackedReport& report, const std::string& model, const Scheme& scheme,
+                               const Calibration* calibration = nullptr);
 
 }  // namespace gemma

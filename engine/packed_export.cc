@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <span>
 #include <system_error>
 
@@ -16,9 +16,9 @@
 #include "engine/rounding_error.h"
 #include "engine/static_matrix.h"
 #include "engine/stored_tensor.h"
+#include "engine/table_packer.h"
+#include "engine/write_behind.h"
 #include "kernels/pack.h"
-#include "kernels/quantize.h"
-#include "kernels/stored_blocks.h"
 #include "loader/packed_metadata.h"
 #include "loader/safetensors_writer.h"
 
@@ -47,7 +47,11 @@ struct Planned {
   TensorInfo info;         // what it will be in the file
   size_t block_rows = 0;   // kPanels: rows of the matrix or of one expert
   size_t scale_count = 0;  // floats of the scale tensor behind it; 0: none
-  uint64_t bytes = 0;      // padded, without scales
+  bool zero_sums = false;  // as many int32 behind those (engine/static_matrix.h)
+  uint64_t bytes = 0;      // padded, without scales and sums
+
+  size_t tensors() const { return 1 + (scale_count > 0) + zero_sums; }
+  uint64_t bytes_behind() const { return scale_count * sizeof(float) * (zero_sums ? 2 : 1); }
 };
 
 class Exporter {
@@ -71,12 +75,18 @@ class Exporter {
   Result<void> write_matrix(const Planned& planned, PackedTensor& told);
   Result<void> write_table(const Planned& planned, PackedTensor& told);
   Result<void> compare(const Planned& planned, const Matrix& matrix, size_t row0, RoundingError& sum) const;
-  Result<void> put(std::span<const std::byte> bytes) {
+  // Writes bytes that `owner` keeps alive, or fails as an earlier write did.
+  Result<void> put(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
     if (options_.interrupted && options_.interrupted()) {
       return fail(ErrorCode::kUsage, path_, "interrupted",
                   "run the same command again: it goes on where it stopped");
     }
-    return writer_->write(bytes);
+    return behind_->begin(bytes, std::move(owner));
+  }
+  template <typename T>
+  Result<void> put_all(std::vector<T> values) {
+    auto owner = std::make_shared<const std::vector<T>>(std::move(values));
+    return put(std::as_bytes(std::span(*owner)), owner);
   }
   void count(uint64_t elements) {
     done_ += elements;
@@ -91,6 +101,7 @@ class Exporter {
   const PackOptions& options_;
   std::vector<Planned> planned_;
   std::optional<SafetensorsWriter> writer_;
+  std::optional<WriteBehind> behind_;
   uint64_t done_ = 0, total_ = 0;
 };
 
@@ -189,6 +200,7 @@ Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_
     } else {
       plan_matrix(planned, *stored);
     }
+    planned.zero_sums = planned.form == Form::kPanels && between_static_scales(planned.scheme, *stored);
     total_ += tensor.elements();
   }
   planned_.push_back(std::move(planned));
@@ -229,7 +241,7 @@ Result<void> Exporter::plan() {
   // Whole lines first, then what kernels read in place (float32 scales want 4 bytes), then what is copied
   // anyway.
   const auto place = [](const Planned& p) {
-    if (p.bytes % kLine == 0 && p.scale_count * sizeof(float) % kLine == 0) return 0;
+    if (p.bytes % kLine == 0 && p.bytes_behind() % kLine == 0) return 0;
     return p.form == Form::kPanels ? 1 : 2;
   };
   std::stable_sort(planned_.begin(), planned_.end(),
@@ -254,15 +266,14 @@ Result<void> Exporter::check_disk(const std::vector<TensorToWrite>& tensors, con
 
 Result<void> Exporter::write_copy(const Planned& planned) {
   const TensorInfo& tensor = *planned.source;
-  if (tensor.encoding == Encoding::kPanels) return put(source_.mapped(tensor));
+  if (tensor.encoding == Encoding::kPanels) return put(source_.mapped(tensor), nullptr);
   const size_t row_bytes = std::max<size_t>(tensor.row_bytes(), 1);
   const size_t step = std::max<size_t>(1, (size_t{8} << 20) / row_bytes);
-  std::vector<std::byte> bytes;
   for (size_t row = 0; row < tensor.rows(); row += step) {
     const size_t n = std::min(step, tensor.rows() - row);
-    bytes.resize(n * tensor.row_bytes());
+    std::vector<std::byte> bytes(n * tensor.row_bytes());
     Result<void> done = source_.read_rows(tensor, row, row + n, bytes);
-    if (done) done = put(bytes);
+    if (done) done = put_all(std::move(bytes));
     if (!done) return done;
   }
   return {};
@@ -299,8 +310,10 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
   const TensorInfo& tensor = *planned.source;
   const Progress silent;
   MatrixBuilder builder(scheme_, source_, team_, 0, silent);
+  if (options_.off_grid) builder.set_off_grid(*options_.off_grid);
   RoundingError sum;
   std::vector<float> scales;
+  std::vector<int32_t> zero_sums;
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += planned.block_rows) {
     Result<Matrix> matrix = builder.matrix(tensor, planned.tensor_class, row0, planned.block_rows);
     if (!matrix) return fail(std::move(matrix.error()));
@@ -309,7 +322,7 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
         planned.form == Form::kFloats
             ? view.rows * view.cols * float_bytes(view.format)
             : kernels::packed_bytes(view.format, view.bits, view.rows, view.cols, view.group);
-    Result<void> done = put({view.data, bytes});
+    Result<void> done = put({view.data, bytes}, std::make_shared<const Matrix>(*matrix));
     if (done && options_.errors) done = compare(planned, *matrix, row0, sum);
     if (!done) return done;
     const size_t count = planned.form == Form::kPanels ? panel_scale_count(view) : 0;
@@ -319,12 +332,16 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
       scales.insert(scales.end(), view.scales, view.scales + own);
       scales.resize(scales.size() + count - own, 0.0f);
     }
+    if (planned.zero_sums) {
+      zero_sums.insert(zero_sums.end(), view.statics.zero_sums, view.statics.zero_sums + count);
+    }
     this->count(uint64_t{view.rows} * view.cols);
   }
-  const std::vector<std::byte> padding(
-      planned.form == Form::kPanels ? planned.bytes - planned.info.panel_bytes : 0);
-  Result<void> done = put(padding);
-  if (done) done = put(std::as_bytes(std::span(scales)));
+  std::vector<std::byte> padding(planned.form == Form::kPanels ? planned.bytes - planned.info.panel_bytes
+                                                               : 0);
+  Result<void> done = put_all(std::move(padding));
+  if (done) done = put_all(std::move(scales));
+  if (done) done = put_all(std::move(zero_sums));
   const std::vector<TensorReport> reports = builder.take_reports();
   told.kept = reports.front().kept;
   told.on_grid = reports.front().on_grid;
@@ -342,64 +359,51 @@ Result<void> Exporter::write_table(const Planned& planned, PackedTensor& told) {
   if (!stored) return fail(std::move(stored.error()));
   const Progress silent;
   MatrixBuilder builder(scheme_, source_, team_, 0, silent);
+  if (options_.off_grid) builder.set_off_grid(*options_.off_grid);
   Result<WeightQuantizer> quantizer = builder.quantizer(*stored, planned.scheme, config_.ple_width);
   if (!quantizer) return fail(std::move(quantizer.error()));
-  const size_t cols = tensor.columns(), row_bytes = planned.info.row_bytes();
-  const size_t groups = quantizer->groups_per_row(cols);
-  constexpr size_t kStep = 1024;
-  std::vector<std::byte> packed(kStep * row_bytes);
-  std::vector<float> scales(planned.scale_count);
-  std::vector<RoundingError> by_row(kStep);
+  const TablePacker packer(*stored, *quantizer, planned.info, options_.errors);
+  std::vector<TablePacker::Scratch> scratches(team_.size());
+  const size_t row_bytes = planned.info.row_bytes(), groups = packer.scales_per_row();
+  constexpr size_t kStep = 1024, kShare = 8;
+  std::vector<float> scales(planned.scale_count == 0 ? 0 : tensor.rows() * groups);
+  std::vector<RoundingError> errors(kStep);
   RoundingError sum;
   std::atomic<uint64_t> off_grid{0};
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += kStep) {
     const size_t n = std::min(kStep, tensor.rows() - row0);
+    std::vector<std::byte> packed(n * row_bytes);
     std::vector<Result<void>> outcomes(team_.size());
-    team_.parallel_for(n, 16, [&](size_t begin, size_t end, size_t thread) {
-      StoredTensor::Scratch scratch;
-      std::vector<float> values(cols), row_scales(groups), rounded(cols);
-      std::vector<int8_t> levels(cols);
-      std::vector<uint16_t> halves(groups);
-      for (size_t r = begin; r < end && outcomes[thread]; ++r) {
-        outcomes[thread] = stored->floats(row0 + r, 1, scratch, values.data());
-        off_grid += quantizer->quantize(values, levels.data(), row_scales.data());
-        std::byte* to = packed.data() + r * row_bytes;
-        if (planned.info.encoding == Encoding::kQ4_0) {
-          std::transform(row_scales.begin(), row_scales.end(), halves.begin(), kernels::to_f16);
-          kernels::encode_q4_0(levels.data(), halves.data(), cols, to);
+    team_.for_each((n + kShare - 1) / kShare, [&](size_t share, size_t thread) {
+      for (size_t r = share * kShare; r < std::min(n, (share + 1) * kShare) && outcomes[thread]; ++r) {
+        errors[r] = {};
+        float* to = scales.empty() ? nullptr : scales.data() + (row0 + r) * groups;
+        Result<uint64_t> strays =
+            packer.pack(row0 + r, scratches[thread], packed.data() + r * row_bytes, to, errors[r]);
+        if (strays) {
+          off_grid += *strays;
         } else {
-          std::copy(row_scales.begin(), row_scales.end(),
-                    scales.begin() + static_cast<ptrdiff_t>((row0 + r) * groups));
-          if (planned.scheme.weight_bits == 8) {
-            std::memcpy(to, levels.data(), cols);
-          } else {
-            kernels::encode_offset_levels(levels.data(), cols, planned.scheme.weight_bits, to);
-          }
+          outcomes[thread] = fail(std::move(strays.error()));
         }
-        if (!options_.errors) continue;
-        for (size_t c = 0; c < cols; ++c)
-          rounded[c] = row_scales[c / (cols / groups)] * static_cast<float>(levels[c]);
-        by_row[r] = {};
-        by_row[r].add(values, rounded);
       }
     });
     for (Result<void>& outcome : outcomes) {
       if (!outcome) return std::move(outcome);
     }
     for (size_t r = 0; r < n; ++r) {
-      sum.squared_error += by_row[r].squared_error;
-      sum.squares += by_row[r].squares;
+      sum.squared_error += errors[r].squared_error;
+      sum.squares += errors[r].squares;
     }
-    Result<void> done = put({packed.data(), n * row_bytes});
+    Result<void> done = put_all(std::move(packed));
     if (!done) return done;
-    count(uint64_t{n} * cols);
+    count(uint64_t{n} * tensor.columns());
   }
   told.on_grid = quantizer->on_grid();
   told.groups = quantizer->is_q4_0() ? uint64_t{tensor.rows()} * groups : 0;
   told.off_grid_groups = off_grid;
   told.mean_squared_error = sum.mean_squared_error(tensor.elements());
   told.snr_db = sum.snr_db();
-  return put(std::as_bytes(std::span(scales)));
+  return put_all(std::move(scales));
 }
 
 Result<void> Exporter::write_tensor(const Planned& planned, PackedTensor& told) {
@@ -434,15 +438,18 @@ Result<PackedReport> Exporter::run() {
     std::vector<size_t> shape = {p.scale_count};
     if (p.form == Form::kRows) shape = {p.info.rows(), p.scale_count / p.info.rows()};
     tensors.push_back({p.info.name + "_scale", Dtype::kF32, std::move(shape)});
+    if (p.zero_sums) tensors.push_back({p.info.name + kZeroSum, Dtype::kI32, {p.scale_count}});
   }
   Result<void> room = check_disk(tensors, metadata);
   if (!room) return fail(std::move(room.error()));
   Result<SafetensorsWriter> writer = SafetensorsWriter::open(path_, tensors, metadata);
   if (!writer) return fail(std::move(writer.error()));
   writer_.emplace(std::move(*writer));
+  behind_.emplace(*writer_);
 
   PackedReport report;
   report.file_bytes = SafetensorsWriter::file_bytes(tensors, metadata);
+  const size_t written_before = writer_->next();
   size_t index = 0;
   for (const Planned& p : planned_) {
     PackedTensor told;
@@ -452,22 +459,24 @@ Result<PackedReport> Exporter::run() {
     told.scheme =
         p.tensor_class == TensorClass::kFloat ? std::string(dtype_name(p.info.dtype)) : to_string(p.scheme);
     told.elements = p.source->elements();
-    told.bytes = p.bytes + p.scale_count * sizeof(float);
+    told.bytes = p.bytes + p.bytes_behind();
     told.bits =
         told.elements == 0 ? 0 : 8.0 * static_cast<double>(told.bytes) / static_cast<double>(told.elements);
-    const size_t own = p.scale_count > 0 ? 2 : 1;
-    if (writer_->next() >= index + own) {
+    const size_t own = p.tensors();
+    if (written_before >= index + own) {
       told.measured = false;
       if (p.tensor_class != TensorClass::kFloat) count(told.elements);
     } else {
-      Result<void> written = writer_->rewind(index);  // it may lack its scales only: they come with it
+      Result<void> written;
+      if (written_before > index) written = writer_->rewind(index);  // it lacks what is behind it
       if (written) written = write_tensor(p, told);
       if (!written) return fail(std::move(written.error()));
     }
     index += own;
     report.tensors.push_back(std::move(told));
   }
-  Result<void> finished = writer_->finish();
+  Result<void> finished = behind_->settle();
+  if (finished) finished = writer_->finish();
   if (!finished) return fail(std::move(finished.error()));
   return report;
 }

@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/scheme.h"
 #include "engine/thread_team.h"
+#include "engine/weight_quantizer.h"
 #include "engine/weights.h"
 #include "loader/config.h"
 #include "loader/tensor_source.h"
@@ -45,8 +47,10 @@ struct PackedReport {
 };
 
 struct PackOptions {
-  bool errors = true;       // compare with the source: reads it a second time
-  Progress progress;        // elements done and in all
+  bool errors = true;  // compare with the source: reads it a second time
+  Progress progress;   // elements done and in all
+  // What tensors without a grid get under 4 bits in groups of 32. Empty: MatrixBuilder's own choice.
+  std::optional<OffGrid> off_grid;
   std::string source_name;  // for the metadata
   // export_model() reads from here instead of from the model's own files: those with scales added
   // (engine/extended_source.h). Null: the model's.

@@ -19,6 +19,34 @@ size_t padded_rows(size_t rows) {
   return (rows + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows;
 }
 
+std::string place_of(const TensorInfo& tensor) {
+  return tensor.file.empty() ? tensor.name : tensor.file + ": " + tensor.stored_name;
+}
+
+Failure damaged(const TensorInfo& tensor, std::string what) {
+  return fail(ErrorCode::kInvalidFile, place_of(tensor), std::move(what),
+              "the file is damaged: fetch it again");
+}
+
+// The zero sums of the block of rows that begins at row0; null if the file has none.
+Result<const int32_t*> mapped_zero_sums(const TensorSource& source, const TensorInfo& tensor, size_t row0,
+                                        size_t rows) {
+  const TensorInfo* info = source.find(tensor.name + kZeroSum);
+  if (info == nullptr) return nullptr;
+  const std::span<const std::byte> bytes = source.mapped(*info);
+  const size_t padded = padded_rows(rows), blocks = tensor.rows() / rows;
+  if (info->dtype != Dtype::kI32 || bytes.size() != blocks * padded * sizeof(int32_t) ||
+      reinterpret_cast<uintptr_t>(bytes.data()) % alignof(int32_t) != 0) {
+    return damaged(*info, fmt::format("expected {} int32 sums of rows", blocks * padded));
+  }
+  return reinterpret_cast<const int32_t*>(bytes.data()) + row0 / rows * padded;
+}
+
+// The sum of a row of so many columns cannot be further from 0 than this, whatever its levels.
+int64_t largest_zero_sum(int bits, size_t cols) {
+  return int64_t{kernels::kStaticZero} * static_cast<int64_t>(cols) << (bits - 1);
+}
+
 }  // namespace
 
 bool is_static(const ClassScheme& scheme, const StoredTensor& stored) {
@@ -69,58 +97,76 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   view.rows = rows;
   view.cols = cols;
   view.group = cols;
-  // Panels, which are whole lines; then scales, factors and zero sums, each of all rows of the panels.
-  // Panels of a packed file stay where they are mapped.
+  // Panels of a packed file stay where they are mapped, and so do its scales and zero sums.
   const kernels::MatrixView* mapped = keeps ? stored.panels(row0, rows) : nullptr;
   if (mapped != nullptr && mapped->format != view.format) mapped = nullptr;
+  Result<const int32_t*> known_sums = nullptr;
+  if (mapped != nullptr) known_sums = mapped_zero_sums(source, tensor, row0, rows);
+  if (!known_sums) return fail(std::move(known_sums.error()));
+  // Panels, which are whole lines; then scales, factors and zero sums, each of all rows of the panels.
   const size_t panel_bytes = mapped != nullptr ? 0 : kernels::packed_bytes(view.format, bits, rows, cols);
   const size_t padded = padded_rows(rows);
-  Result<Buffer> allocated = Buffer::allocate(panel_bytes + 3 * padded * sizeof(float), tensor.name);
+  const size_t arrays = *known_sums != nullptr ? 1 : 3;
+  Result<Buffer> allocated = Buffer::allocate(panel_bytes + arrays * padded * sizeof(float), tensor.name);
   if (!allocated) return fail(std::move(allocated.error()));
   const auto memory = std::make_shared<Buffer>(std::move(*allocated));
   std::byte* panels = memory->data();
-  std::byte* numbers = panels + panel_bytes;
-  float* scales = reinterpret_cast<float*>(numbers);
-  float* factors = scales + padded;
-  int32_t* zero_sums = reinterpret_cast<int32_t*>(numbers) + 2 * padded;
-  std::fill_n(scales, 2 * padded, 0.0f);
-  std::fill_n(zero_sums, padded, 0);
+  float* factors = reinterpret_cast<float*>(panels + panel_bytes);
+  std::fill_n(factors, padded, 0.0f);
 
   // Without an input scale the kernels see floats; the factor then only scales the weights, and is not used.
   const float input = activations->input == 0 ? 1.0f : activations->input;
-  Result<void> done = builder.over_rows(rows, cols, [&](size_t first, size_t n) -> Result<void> {
-    StoredTensor::Scratch scratch;
-    std::vector<int8_t> levels(n * cols);
-    std::vector<float> values(keeps ? 0 : n * cols);
-    Result<void> read = keeps ? stored.levels(row0 + first, n, scratch, levels.data(), scales + first)
-                              : stored.floats(row0 + first, n, scratch, values.data());
-    if (!read) return read;
-    for (size_t r = 0; r < n && !keeps; ++r) {
-      quantizer->quantize({values.data() + r * cols, cols}, levels.data() + r * cols, scales + first + r);
+  const auto set_factor = [&](size_t row, float scale) -> Result<void> {
+    factors[row] = kernels::output_factor(input, scale, activations->output);
+    // A row of scale 0 is a row of zeros, whatever its levels.
+    if (scale >= 0 && std::isfinite(factors[row])) return {};
+    return damaged(tensor,
+                   fmt::format("expected scales of at least 0 whose product is a number, found {} in row "
+                               "{} (input {}, output {})",
+                               scale, row0 + row, activations->input, activations->output));
+  };
+  if (*known_sums != nullptr) {
+    const int64_t largest = largest_zero_sum(bits, cols);
+    for (size_t row = 0; row < rows; ++row) {
+      if (Result<void> set = set_factor(row, mapped->scales[row]); !set) return fail(std::move(set.error()));
+      const int32_t sum = (*known_sums)[row];
+      if (sum % kernels::kStaticZero == 0 && sum >= -largest && sum <= largest) continue;
+      return damaged(tensor, fmt::format("expected a sum of {} levels of {} bits in row {}, found {}", cols,
+                                         bits, row0 + row, sum));
     }
-    for (size_t r = 0; r < n; ++r) {
-      const size_t row = first + r;
-      factors[row] = kernels::output_factor(input, scales[row], activations->output);
-      zero_sums[row] = kernels::zero_sum({levels.data() + r * cols, cols});
-      // Rows of zeros have no scale but in a checkpoint that was trained with them.
-      if ((scales[row] > 0 || (!own && scales[row] == 0)) && std::isfinite(factors[row])) continue;
-      return fail(
-          ErrorCode::kInvalidFile,
-          tensor.file.empty() ? tensor.name : tensor.file + ": " + tensor.stored_name,
-          fmt::format("expected scales above 0 whose product is a number, found {} in row {} (input {}, "
-                      "output {})",
-                      scales[row], row0 + row, activations->input, activations->output),
-          "the file is damaged: fetch it again");
-    }
-    if (mapped == nullptr) {
-      kernels::pack_rows(view.format, bits, rows, cols, first, n, levels.data(), nullptr, panels);
-    }
-    return {};
-  });
-  if (!done) return fail(std::move(done.error()));
+    view.scales = mapped->scales;
+    view.statics.zero_sums = *known_sums;
+  } else {
+    float* scales = factors + padded;
+    int32_t* zero_sums = reinterpret_cast<int32_t*>(panels + panel_bytes) + 2 * padded;
+    std::fill_n(scales, padded, 0.0f);
+    std::fill_n(zero_sums, padded, 0);
+    Result<void> done = builder.over_rows(rows, cols, [&](size_t first, size_t n) -> Result<void> {
+      StoredTensor::Scratch scratch;
+      std::vector<int8_t> levels(n * cols);
+      std::vector<float> values(keeps ? 0 : n * cols);
+      Result<void> read = keeps ? stored.levels(row0 + first, n, scratch, levels.data(), scales + first)
+                                : stored.floats(row0 + first, n, scratch, values.data());
+      for (size_t r = 0; r < n && read; ++r) {
+        int8_t* row_levels = levels.data() + r * cols;
+        if (!keeps) {
+          quantizer->quantize({values.data() + r * cols, cols}, row_levels, scales + first + r);
+        }
+        zero_sums[first + r] = kernels::zero_sum({row_levels, cols});
+        read = set_factor(first + r, scales[first + r]);
+      }
+      if (read && mapped == nullptr) {
+        kernels::pack_rows(view.format, bits, rows, cols, first, n, levels.data(), nullptr, panels);
+      }
+      return read;
+    });
+    if (!done) return fail(std::move(done.error()));
+    view.scales = scales;
+    view.statics.zero_sums = zero_sums;
+  }
   view.data = mapped != nullptr ? mapped->data : panels;
-  view.scales = scales;
-  view.statics = {factors, zero_sums, activations->output};
+  view.statics.factors = factors;
+  view.statics.output = activations->output;
   InputFormat format;
   format.fake = scheme.fake;
   format.scale = activations->input;

@@ -1,6 +1,7 @@
 #include "engine/tensor_plan.h"
 
 #include "engine/activation_scales.h"
+#include "engine/static_matrix.h"
 
 #include <algorithm>
 #include <map>
@@ -42,9 +43,10 @@ bool goes_with_a_matrix(const TensorSource& source, std::string_view name) {
   if (const std::string module(calibrated_module(name)); !module.empty()) {
     return source.find(module) != nullptr || source.find(module + ".weight") != nullptr;
   }
-  constexpr std::string_view kScale = "_scale";
-  if (!name.ends_with(kScale)) return false;
-  const std::string matrix(name.substr(0, name.size() - kScale.size()));
+  constexpr std::string_view kScale = "_scale", kSums = kZeroSum;
+  const std::string_view ending = name.ends_with(kSums) ? kSums : kScale;
+  if (!name.ends_with(ending)) return false;
+  const std::string matrix(name.substr(0, name.size() - ending.size()));
   for (const std::string& spelled : {matrix, matrix + ".weight"}) {
     const TensorInfo* found = source.find(spelled);
     if (found != nullptr && found->encoding != Encoding::kPlain) return true;

@@ -47,7 +47,7 @@ void add_static(PlannedWeight& weight, const ClassScheme& scheme, const StoredTe
   const int bits = own ? stored.bits() : scheme.weight_bits;
   weight.blocks = weight.tensor_class == TensorClass::kExperts ? experts : 1;
   const size_t rows = tensor.rows() / weight.blocks;
-  const kernels::MatrixView* panels = keeps_levels(scheme, stored) ? stored.panels(0, rows) : nullptr;
+  const kernels::MatrixView* panels = own || keeps_levels(scheme, stored) ? stored.panels(0, rows) : nullptr;
   if (panels != nullptr && panels->format == channel_format(bits)) {
     weight.mapped_bytes = tensor.bytes();
   } else {

@@ -13,6 +13,12 @@
 #endif
 #elif defined(__aarch64__)
 #include <arm_neon.h>
+// GCC's names for instruction sets, and clang's.
+#if defined(__clang__)
+#define GEMMA_ARM_WITH(set) gnu::target(set)
+#else
+#define GEMMA_ARM_WITH(set) gnu::target("arch=armv8.2-a+" set)
+#endif
 #endif
 
 namespace gemma::kernels {
@@ -104,7 +110,7 @@ constexpr PeakLoop kLoops[] = {
 
 #elif defined(__aarch64__)
 
-[[gnu::target("+dotprod")]] void sdot(size_t rounds) {
+[[GEMMA_ARM_WITH("dotprod")]] void sdot(size_t rounds) {
   int32x4_t sums[kSums];
   const int8x16_t a = vdupq_n_s8(1), b = vdupq_n_s8(2);
 #pragma GCC unroll 12

@@ -25,6 +25,13 @@ static_assert(kLanes % Doubles::size == 0);
 constexpr size_t kBlock = 16;
 static_assert(kBlock % Floats::size == 0);
 
+// exp(x) for x <= 0 or little more. Far below what float64 can show, the library turns x into an exponent
+// that no integer holds before it puts the 0 in its place; from kNothing on the answer is 0 all the same.
+constexpr double kNothing = -1000.0;
+Doubles exponential(const Doubles& x) {
+  return xsimd::exp(xsimd::max(x, Doubles(kNothing)));
+}
+
 double add_lanes(const double (&lanes)[kLanes]) {
   return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
@@ -45,7 +52,7 @@ double for_each_weight(std::span<const float> values, double peak, double temper
     for (size_t lane = count; lane < kLanes; ++lane) block[lane] = static_cast<double>(kMinusInfinity);
     for (size_t b = 0; b < kBatches; ++b) {
       double* at = block + b * Doubles::size;
-      const Doubles weight = xsimd::exp((Doubles::load_aligned(at) - shift) / divisor);
+      const Doubles weight = exponential((Doubles::load_aligned(at) - shift) / divisor);
       sums[b] = sums[b] + weight;
       weight.store_aligned(at);
     }
@@ -113,7 +120,7 @@ double kl_divergence(std::span<const float> p, double log_z_p, std::span<const f
     for (size_t b = 0; b < kBatches; ++b) {
       const Doubles left = Doubles::load_aligned(x + b * Doubles::size);
       const Doubles right = Doubles::load_aligned(y + b * Doubles::size);
-      const Doubles weight = xsimd::exp(left - shift);
+      const Doubles weight = exponential(left - shift);
       sums[b] = sums[b] + xsimd::select(weight == zero, zero, weight * (left - right));
     }
   }

@@ -79,8 +79,14 @@ void decode_offset_levels(const std::byte* row, size_t cols, int bits, int8_t* l
 void encode_q4_0(const int8_t* levels, const uint16_t* scales_f16, size_t cols, std::byte* row) {
   for (size_t c = 0; c < cols; c += kBlock, row += kQ4Bytes, levels += kBlock) {
     std::memcpy(row, scales_f16++, 2);
-    for (size_t j = 0; j < kBlock / 2; ++j) {
-      row[2 + j] = static_cast<std::byte>((levels[j] + 8) | (levels[j + kBlock / 2] + 8) << 4);
+    // Eight at a time: the low four bits of level + 8 are those of level with the highest of them flipped.
+    for (size_t j = 0; j < kBlock / 2; j += 8) {
+      uint64_t low, high;
+      std::memcpy(&low, levels + j, sizeof(low));
+      std::memcpy(&high, levels + j + kBlock / 2, sizeof(high));
+      constexpr uint64_t kLow = 0x0f0f0f0f0f0f0f0fu, kEight = 0x0808080808080808u;
+      const uint64_t bytes = ((low & kLow) ^ kEight) | ((high & kLow) ^ kEight) << 4;
+      std::memcpy(row + 2 + j, &bytes, sizeof(bytes));
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -83,9 +84,11 @@ SafetensorsWriter::SafetensorsWriter(SafetensorsWriter&& other) noexcept
       next_(other.next_),
       data_start_(other.data_start_),
       in_tensor_(other.in_tensor_),
-      unsaved_(other.unsaved_) {}
+      unsaved_(other.unsaved_),
+      saving_(std::move(other.saving_)) {}
 
 SafetensorsWriter::~SafetensorsWriter() {
+  if (saving_.valid()) saving_.wait();
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
@@ -145,6 +148,7 @@ Result<bool> SafetensorsWriter::resume(const std::string& header) {
 
 Result<void> SafetensorsWriter::rewind(size_t index) {
   if (index > next_ || (index == next_ && in_tensor_ == 0)) return {};
+  if (Result<void> last = saved(); !last) return last;
   uint64_t offset = data_start_;
   for (size_t i = 0; i < index; ++i) offset += tensors_[i].bytes();
   if (::ftruncate(descriptor_, static_cast<off_t>(offset)) != 0 ||
@@ -163,15 +167,29 @@ void SafetensorsWriter::skip_empty() {
   }
 }
 
+// Vouches for the tensors written so far as soon as they are on disk. Put off if the last time is not over
+// yet.
 Result<void> SafetensorsWriter::save_progress() {
-  if (::fdatasync(descriptor_) != 0) return system_failure(path_, "cannot flush to disk");
-  const int descriptor = ::open(progress_path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) return system_failure(progress_path(), "cannot open for writing");
-  const std::string text = std::to_string(next_);
-  Result<void> written = write_all(descriptor, std::as_bytes(std::span(text)), progress_path());
-  ::close(descriptor);
+  if (saving_.valid() && saving_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return {};
+  if (Result<void> last = saved(); !last) return last;
   unsaved_ = 0;
-  return written;
+  saving_ = std::async(std::launch::async,
+                       [data = descriptor_, path = path_, to = progress_path(),
+                        text = std::to_string(next_)]() -> Result<void> {
+                         if (::fdatasync(data) != 0) return system_failure(path, "cannot flush to disk");
+                         const int descriptor =
+                             ::open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+                         if (descriptor < 0) return system_failure(to, "cannot open for writing");
+                         Result<void> written = write_all(descriptor, std::as_bytes(std::span(text)), to);
+                         ::close(descriptor);
+                         return written;
+                       });
+  return {};
+}
+
+// Waits until progress is saved.
+Result<void> SafetensorsWriter::saved() {
+  return saving_.valid() ? saving_.get() : Result<void>();
 }
 
 Result<void> SafetensorsWriter::write(std::span<const std::byte> bytes) {
@@ -193,6 +211,7 @@ Result<void> SafetensorsWriter::finish() {
     return fail(ErrorCode::kInternal, path_,
                 fmt::format("tensor {} of {} is not written", next_, tensors_.size()));
   }
+  if (Result<void> last = saved(); !last) return last;
   if (::fsync(descriptor_) != 0) return system_failure(path_, "cannot flush to disk");
   ::close(std::exchange(descriptor_, -1));
   ::unlink(progress_path().c_str());

@@ -1,7 +1,7 @@
 // Writes one safetensors file, tensor by tensor, larger than memory and resumable: the header first, from the
 // sizes of all tensors, padded so that the data begins on a 4096-byte boundary; then the data in the order
 // given. A file PATH.progress beside it counts the tensors that are safely on disk; who opens the same plan
-// again goes on there.
+// again goes on there. A thread of its own waits for the disk: the caller goes on.
 //
 //   Result<SafetensorsWriter> writer = SafetensorsWriter::open(path, tensors, metadata);
 //   for (size_t i = writer->next(); i < tensors.size(); ++i) writer->write(bytes of tensors[i]);
@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <map>
 #include <span>
 #include <string>
@@ -64,6 +65,7 @@ class SafetensorsWriter {
   Result<void> start(const std::string& header);
   Result<bool> resume(const std::string& header);
   Result<void> save_progress();
+  Result<void> saved();
   void skip_empty();
 
   std::string path_;
@@ -73,6 +75,7 @@ class SafetensorsWriter {
   uint64_t data_start_ = 0;
   uint64_t in_tensor_ = 0;  // bytes of tensor next_ that are written
   uint64_t unsaved_ = 0;    // bytes since progress was last saved
+  std::future<Result<void>> saving_;
 };
 
 }  // namespace gemma

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "tools/measured_output.h"
+
 namespace gemma {
 namespace {
 
@@ -202,6 +204,7 @@ Options accuracy_options(AccuracyFlags& flags) {
                .value = "FILE",
                .help = "write every question's answer and scores, a JSON object a line"});
   options.add({.name = "json", .target = &flags.json, .help = "the report as one JSON document"});
+  add_html_option(options, flags.html);
   options.epilogue(
       "Examples:\n"
       "  gemma-eval accuracy dev-v2.0.json -m google/gemma-4-E2B-it --limit 500 --items answers.jsonl\n"

@@ -41,7 +41,7 @@ struct AccuracyFlags {
   bool stemmer = false, mutual_info = false;
   std::optional<double> min_exact_match, min_f1, min_rouge_l, min_accuracy;
   // report
-  std::optional<std::string> items;
+  std::optional<std::string> items, html;
   bool json = false;
 };
 

@@ -202,6 +202,14 @@ Json to_json(const BenchDocument& document) {
           {"cells", std::move(cells)}};
 }
 
+Result<Machine> parse_machine(const nlohmann::json& json, const std::string& where) {
+  try {
+    return machine_of(json);
+  } catch (const nlohmann::json::exception& error) {
+    return fail(ErrorCode::kInvalidFile, where, error.what(), "expected what the programs' --json wrote");
+  }
+}
+
 Result<BenchDocument> parse_document(const nlohmann::json& json, const std::string& where) {
   constexpr char kHint[] = "expected what gemma-bench --format json wrote";
   try {

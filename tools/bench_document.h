@@ -88,5 +88,7 @@ nlohmann::ordered_json to_json(const Limits& limits);
 // kInvalidFile for anything that is not such a document, kUnsupported for another schema.
 Result<BenchDocument> read_document(const std::string& path);
 Result<BenchDocument> parse_document(const nlohmann::json& json, const std::string& where);
+// The machine alone, as to_json wrote it.
+Result<Machine> parse_machine(const nlohmann::json& json, const std::string& where);
 
 }  // namespace gemma

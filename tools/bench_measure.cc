@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -9,6 +7,8 @@
 #include "tools/bench_compare.h"
 #include "tools/bench_options.h"
 #include "tools/bench_report.h"
+#include "tools/measured_output.h"
+#include "tools/run_record.h"
 #include "tools/terminal.h"
 #include "tools/version.h"
 
@@ -16,27 +16,6 @@ namespace gemma {
 namespace {
 
 constexpr std::string_view kProgram = "gemma-bench";
-
-std::string utc_now() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts));
-}
-
-// As a shell would read it again.
-std::string command_line(int argc, const char* const* argv) {
-  std::string command(kProgram);
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`!{}") == word.npos;
-    std::string quoted = "'";
-    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    command += " " + (plain ? word : quoted + "'");
-  }
-  return command;
-}
 
 // A line on the terminal that is written over; nothing in a pipe.
 std::function<void(const std::string&)> status_line() {
@@ -117,8 +96,12 @@ ExitCode bench_measure(int argc, const char* const* argv) {
   if (!grid) return report(kProgram, grid.error());
   Result<BenchDocument> document = measure(flags, std::move(*grid));
   if (!document) return report(kProgram, document.error());
-  document->command = command_line(argc, argv);
+  document->command = command_line(kProgram, argc, argv);
   const std::string text = as_text(*document, flags.format);
+  if (flags.html) {
+    const Result<void> page = write_html(*flags.html, to_json(*document));
+    if (!page) return report(kProgram, page.error());
+  }
   if (!flags.out) return print(kProgram, text);
   const Result<void> written = write_file(*flags.out, text);
   return written ? ExitCode::kOk : report(kProgram, written.error());

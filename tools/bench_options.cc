@@ -6,6 +6,7 @@
 
 #include "engine/thread_team.h"
 #include "tools/eval_model.h"
+#include "tools/measured_output.h"
 
 namespace gemma {
 namespace {
@@ -123,6 +124,7 @@ Options bench_options(BenchFlags& flags) {
                .value = "FILE",
                .default_text = "standard output",
                .help = "where the report goes"});
+  add_html_option(options, flags.html);
   options.add(
       {.name = "machine", .target = &flags.machine, .help = "tell of the machine and its limits only"});
   options.add({.name = "limits",

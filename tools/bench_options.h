@@ -21,7 +21,7 @@ struct BenchFlags {
   std::optional<std::string> isa, kv_type;
   bool abba = false, cold_load = true, machine = false, limits = true;
   std::string format = "table";
-  std::optional<std::string> out;
+  std::optional<std::string> out, html;
 };
 
 Options bench_options(BenchFlags& flags);

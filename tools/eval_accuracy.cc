@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "tools/measured_output.h"
 #include "tools/progress_bar.h"
+#include "tools/run_record.h"
 #include "tools/terminal.h"
 
 namespace gemma {
@@ -15,9 +17,9 @@ namespace {
 
 constexpr std::string_view kProgram = "gemma-eval accuracy";
 
-std::string dump(const nlohmann::ordered_json& json, int indent) {
+std::string line_of(const nlohmann::ordered_json& json) {
   // Text of a model may be cut inside a character; JSON must not be.
-  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 // --items: a line as soon as it is known, so that a run that is broken off leaves what it had.
@@ -34,7 +36,7 @@ class ItemFile {
 
   Result<void> write(const nlohmann::ordered_json& line) {
     if (!stream_) return {};
-    const std::string text = dump(line, -1);
+    const std::string text = line_of(line);
     const bool written = std::fwrite(text.data(), 1, text.size(), stream_.get()) == text.size();
     if (!written || std::fflush(stream_.get()) != 0) return failure();
     return {};
@@ -126,8 +128,10 @@ ExitCode eval_accuracy(int argc, const char* const* argv) {
   for (const VariantResult& variant : measured->variants) {
     for (const std::string& note : variant.notes) warn(kProgram, note);
   }
-  const ExitCode printed = print(kProgram, flags.json ? dump(accuracy_json(flags, *questions, *measured), 2)
-                                                      : accuracy_text(flags, *questions, *measured));
+  nlohmann::ordered_json document = accuracy_json(flags, *questions, *measured);
+  add_run_record(document, kProgram, argc, argv);
+  const ExitCode printed = print_measured(
+      kProgram, {std::move(document), accuracy_text(flags, *questions, *measured), flags.json, flags.html});
   if (printed != ExitCode::kOk) return printed;
   bool all_met = true;
   for (const Limit& limit : measured->limits) {

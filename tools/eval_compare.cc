@@ -4,8 +4,10 @@
 
 #include "engine/evaluation/window_scorer.h"
 #include "tools/eval_model.h"
+#include "tools/measured_output.h"
 #include "tools/model_choice.h"
 #include "tools/progress_bar.h"
+#include "tools/run_record.h"
 #include "tools/terminal.h"
 
 namespace gemma {
@@ -159,6 +161,7 @@ ExitCode eval_compare(int argc, const char* const* argv) {
                .unit = "tokens",
                .help = "how many to measure the speed of writing with; 0 leaves that out"});
   options.add({.name = "json", .target = &request.json, .help = "print the result as JSON"});
+  add_html_option(options, request.html);
   add_compute_options(options, request.compute);
   options.epilogue(
       "Examples:\n"
@@ -193,8 +196,10 @@ ExitCode eval_compare(int argc, const char* const* argv) {
                                               done->plan.windows.size()),
                                   "--windows N compares the first N only"});
   }
+  nlohmann::ordered_json document = compare_json(*done);
+  add_run_record(document, kProgram, argc, argv);
   const ExitCode printed =
-      print(kProgram, request.json ? compare_json(*done).dump(2) + "\n" : compare_text(*done));
+      print_measured(kProgram, {std::move(document), compare_text(*done), request.json, request.html});
   if (printed != ExitCode::kOk) return printed;
   for (const std::string& line : done->missed)
     (void)write_text(kStderr, fmt::format("{}: {}\n", kProgram, line));

@@ -23,6 +23,7 @@ struct CompareRequest {
   ThresholdFlags thresholds;
   uint64_t decode_tokens = 32;  // to measure the speed of writing with; 0: not measured
   bool json = false;
+  std::optional<std::string> html;  // file of the page
 };
 
 // One of the models, as it was run.

@@ -8,7 +8,9 @@
 #include "engine/evaluation/window_scorer.h"
 #include "tools/eval_compare.h"
 #include "tools/eval_model.h"
+#include "tools/measured_output.h"
 #include "tools/progress_bar.h"
+#include "tools/run_record.h"
 #include "tools/terminal.h"
 
 namespace gemma {
@@ -270,6 +272,7 @@ ExitCode eval_layers(int argc, const char* const* argv) {
                .target = &request.sensitivity,
                .help = "quantize each class of tensors alone, and tell what each costs"});
   options.add({.name = "json", .target = &request.json, .help = "print the result as JSON"});
+  add_html_option(options, request.html);
   add_text_options(options, request.text);
   add_window_options(options, request.windows);
   add_compute_options(options, request.compute);
@@ -289,8 +292,10 @@ ExitCode eval_layers(int argc, const char* const* argv) {
     return report(kProgram,
                   Error{ErrorCode::kResource, {}, "interrupted", "--windows N takes the first N only"});
   }
+  nlohmann::ordered_json document = layers_json(*done);
+  add_run_record(document, kProgram, argc, argv);
   const ExitCode printed =
-      print(kProgram, request.json ? layers_json(*done).dump(2) + "\n" : layers_text(*done));
+      print_measured(kProgram, {std::move(document), layers_text(*done), request.json, request.html});
   if (printed != ExitCode::kOk || !tolerance || !done->first_beyond) return printed;
   (void)write_text(kStderr, fmt::format("{}: layer {} is beyond the tolerance of {:g}\n", kProgram,
                                         *done->first_beyond, request.tolerance));

@@ -27,6 +27,7 @@ struct LayersRequest {
   double tolerance = 1e-3;
   bool sensitivity = false;
   bool json = false;
+  std::optional<std::string> html;  // file of the page
 };
 
 struct LayersReport {

@@ -9,7 +9,9 @@
 
 #include "engine/buffer.h"
 #include "tools/eval_model.h"
+#include "tools/measured_output.h"
 #include "tools/options.h"
+#include "tools/run_record.h"
 #include "tools/spread_tokens.h"
 #include "tools/terminal.h"
 
@@ -21,7 +23,7 @@ constexpr int kJsonSchema = 1;
 
 struct MemoryFlags {
   std::string model, scheme;
-  std::optional<std::string> kv_type, limit;
+  std::optional<std::string> kv_type, limit, html;
   uint64_t context = 0, chunk = SessionOptions().chunk, threads = 0;
   uint64_t prompt_tokens = 32, new_tokens = 8;
   std::optional<uint64_t> tokens;
@@ -99,6 +101,7 @@ Options memory_options(MemoryFlags& flags) {
   options.group("Report");
   options.add({.name = "layers", .target = &flags.layers, .help = "a line for every layer as well"});
   options.add({.name = "json", .target = &flags.json, .help = "print one JSON object instead of text"});
+  add_html_option(options, flags.html);
   return options;
 }
 
@@ -185,30 +188,20 @@ std::string run_text(const Model& model, const Session& session, const MemoryRun
 }
 
 nlohmann::ordered_json head_json(const Model& model, const SessionOptions& session, size_t tokens) {
-  return {{"schema", kJsonSchema},
-          {"model", model.name()},
-          {"scheme", to_string(model.scheme())},
-          {"threads", model.team().size()},
-          {"context", session.context},
-          {"chunk", session.chunk},
-          {"tokens", tokens}};
+  return {{"schema", kJsonSchema},          {"kind", "memory"},
+          {"model", model.name()},          {"scheme", to_string(model.scheme())},
+          {"threads", model.team().size()}, {"context", session.context},
+          {"chunk", session.chunk},         {"tokens", tokens}};
 }
 
-ExitCode finish(nlohmann::ordered_json json, std::string text, bool as_json, uint64_t peak,
-                std::optional<uint64_t> limit) {
-  json["peak_resident_bytes"] = peak;
-  if (limit) {
-    json["limit_bytes"] = *limit;
-    json["fits"] = peak <= *limit;
-    text += "\n" + verdict(peak, *limit);
-  }
-  const ExitCode printed = print(
-      kProgram,
-      as_json ? json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n" : text);
-  return printed == ExitCode::kOk && limit && peak > *limit ? ExitCode::kThreshold : printed;
-}
+// What was found, measured or forecast.
+struct Found {
+  nlohmann::ordered_json json;
+  std::string text;
+  uint64_t peak = 0;
+};
 
-Result<ExitCode> forecast(const std::string& name, const MemoryFlags& flags, std::optional<uint64_t> limit) {
+Result<Found> forecast(const std::string& name, const MemoryFlags& flags) {
   ModelOptions options;
   options.weights = false;
   options.threads = flags.threads;
@@ -237,10 +230,10 @@ Result<ExitCode> forecast(const std::string& name, const MemoryFlags& flags, std
   json["forecast"] = true;
   json["ple_file_bytes"] = made->ple_file_bytes;
   json["lines"] = memory_lines_json(made->lines);
-  return finish(std::move(json), std::move(text), flags.json, made->resident_bytes, limit);
+  return Found{std::move(json), std::move(text), made->resident_bytes};
 }
 
-Result<ExitCode> measure(const std::string& name, const MemoryFlags& flags, std::optional<uint64_t> limit) {
+Result<Found> measure(const std::string& name, const MemoryFlags& flags) {
   ModelOptions options;
   options.scheme = flags.scheme;
   options.threads = flags.threads;
@@ -259,8 +252,7 @@ Result<ExitCode> measure(const std::string& name, const MemoryFlags& flags, std:
                               {"resident_bytes", phase.resident_bytes}});
   }
   json["peaks_by_phase"] = done->peaks_by_phase;
-  return finish(std::move(json), run_text(**model, *session, *done, flags.layers), flags.json, peak_of(*done),
-                limit);
+  return Found{std::move(json), run_text(**model, *session, *done, flags.layers), peak_of(*done)};
 }
 
 }  // namespace
@@ -304,9 +296,18 @@ ExitCode eval_memory(int argc, const char* const* argv) {
   }
   const Result<std::string> name = model_or_shipped(flags.model);
   if (!name) return report(kProgram, name.error());
-  const Result<ExitCode> outcome =
-      flags.forecast ? forecast(*name, flags, limit) : measure(*name, flags, limit);
-  return outcome ? *outcome : report(kProgram, outcome.error());
+  Result<Found> found = flags.forecast ? forecast(*name, flags) : measure(*name, flags);
+  if (!found) return report(kProgram, found.error());
+  found->json["peak_resident_bytes"] = found->peak;
+  if (limit) {
+    found->json["limit_bytes"] = *limit;
+    found->json["fits"] = found->peak <= *limit;
+    found->text += "\n" + verdict(found->peak, *limit);
+  }
+  add_run_record(found->json, kProgram, argc, argv);
+  const ExitCode printed =
+      print_measured(kProgram, {std::move(found->json), std::move(found->text), flags.json, flags.html});
+  return printed == ExitCode::kOk && limit && found->peak > *limit ? ExitCode::kThreshold : printed;
 }
 
 }  // namespace gemma

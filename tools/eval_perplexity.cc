@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "engine/evaluation/window_scorer.h"
+#include "tools/measured_output.h"
 #include "tools/progress_bar.h"
+#include "tools/run_record.h"
 #include "tools/terminal.h"
 
 namespace gemma {
@@ -101,6 +103,7 @@ ExitCode eval_perplexity(int argc, const char* const* argv) {
        .help = "keep the state of the measurement in FILE and go on from what it holds; Ctrl-C then loses "
                "nothing. A file of another model, text or definition is refused"});
   options.add({.name = "json", .target = &request.json, .help = "print the result as JSON"});
+  add_html_option(options, request.html);
   add_compute_options(options, request.compute);
   options.epilogue(
       "Examples:\n"
@@ -128,7 +131,9 @@ ExitCode eval_perplexity(int argc, const char* const* argv) {
                                   request.resume.empty() ? "--resume FILE would have kept them"
                                                          : "the same command goes on from there"});
   }
-  return print(kProgram, request.json ? perplexity_json(*done).dump(2) + "\n" : perplexity_text(*done));
+  nlohmann::ordered_json document = perplexity_json(*done);
+  add_run_record(document, kProgram, argc, argv);
+  return print_measured(kProgram, {std::move(document), perplexity_text(*done), request.json, request.html});
 }
 
 }  // namespace gemma

@@ -20,6 +20,7 @@ struct PerplexityRequest {
   ComputeFlags compute;
   std::string resume;  // file of the state; empty: none
   bool json = false;
+  std::optional<std::string> html;  // file of the page
 };
 
 // A finished (or interrupted) measurement.

@@ -6,6 +6,7 @@
 #include "tools/eval_logits.h"
 #include "tools/eval_memory.h"
 #include "tools/eval_perplexity.h"
+#include "tools/eval_report.h"
 #include "tools/eval_tokenize.h"
 #include "tools/options_command.h"
 #include "tools/terminal.h"
@@ -26,6 +27,7 @@ int main(int argc, char** argv) {
       {"compare", "compare models, or ways to compute one, token by token", gemma::eval_compare},
       {"layers", "tell where two ways to compute a model part, and which tensors cost most",
        gemma::eval_layers},
+      {"report", "make one page for a browser out of measurements", gemma::eval_report},
   };
   return static_cast<int>(
       gemma::run_command("gemma-eval", "Looks into Gemma 4 models: what they compute and what they are.",

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/activation_scales.h"
 #include "engine/model_export.h"
 #include "tools/eval_model.h"
 #include "tools/out_of_memory.h"
@@ -52,18 +53,28 @@ Result<void> run(const QuantizeFlags& flags) {
   Result<Scheme> scheme = parse_scheme(word);
   if (!scheme) return fail(std::move(scheme.error()));
 
+  if (flags.off_grid && flags.to == "gguf") {
+    return fail(ErrorCode::kUsage, "--off-grid", "a GGUF file is always rounded as ggml does",
+                "leave it out, or write --to packed or bf16");
+  }
+
   catch_interrupt();
+  std::optional<Calibration> calibration;
   std::optional<ExtendedSource> calibrated;
   if (flags.calibrate) {
     Result<Calibration> found = calibrate_on_text(flags, *name, *scheme);
     if (!found) return fail(std::move(found.error()));
     write_text(kStderr, calibration_text(*found));
-    calibrated.emplace((*model)->source(), std::move(found->tensors));
+    calibration.emplace(std::move(*found));
+    calibrated.emplace((*model)->source(), std::move(calibration->tensors));
   }
   ProgressBar bar;
   const auto start = std::chrono::steady_clock::now();
   PackOptions pack;
   pack.errors = flags.errors;
+  if (flags.off_grid) {
+    pack.off_grid = *flags.off_grid == "textbook" ? OffGrid::kTextbook : OffGrid::kLeastError;
+  }
   pack.source_name = *name;
   pack.source = calibrated ? &*calibrated : nullptr;
   pack.interrupted = [] { return interrupted(); };
@@ -74,6 +85,10 @@ Result<void> run(const QuantizeFlags& flags) {
     const auto rate = static_cast<uint64_t>(2 * static_cast<double>(done) / std::max(seconds.count(), 1e-3));
     bar.show(done, total, format_bytes(rate) + "/s of bf16");
   };
+  if (flags.to == "gguf" && carries_static_scales(calibrated ? *calibrated : (*model)->source())) {
+    write_text(kStderr,
+               "warning: a GGUF file has no place for static activation scales: the model's stay behind\n");
+  }
   const ExportFormat format = flags.to == "bf16"   ? ExportFormat::kBf16
                               : flags.to == "gguf" ? ExportFormat::kGguf
                                                    : ExportFormat::kPacked;
@@ -81,7 +96,7 @@ Result<void> run(const QuantizeFlags& flags) {
   bar.clear();
   if (!report) return fail(std::move(report.error()));
 
-  const std::string json = packed_report_json(*report, *name, *scheme);
+  const std::string json = packed_report_json(*report, *name, *scheme, calibration ? &*calibration : nullptr);
   if (flags.report) {
     Result<void> written = write_report(*flags.report, json);
     if (!written) return written;

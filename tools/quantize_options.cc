@@ -37,6 +37,14 @@ Options quantize_options(QuantizeFlags& flags) {
        .value = "FORMAT",
        .help = "packed: for the programs of gemma-run; bf16: the quantized values as a plain checkpoint, for "
                "other programs; gguf: Q4_0, Q8_0 or F16, for llama.cpp and its kin"});
+  options.add({.name = "off-grid",
+               .target = &flags.off_grid,
+               .words = {"textbook", "least-error"},
+               .value = "RULE",
+               .default_text = "least-error beside tensors on a trained grid, else textbook",
+               .help =
+                   "how w4g32 and int4 round a tensor that lies on no trained grid: as ggml's Q4_0 does, or "
+                   "each group by whichever of that and a least-squares scale errs less; not for gguf"});
   options.group("Static activation scales");
   options.add({.name = "calibrate",
                .target = &flags.calibrate,

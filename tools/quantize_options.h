@@ -14,6 +14,7 @@ struct QuantizeFlags {
   std::optional<std::string> scheme;
   std::string out;
   std::string to = "packed";
+  std::optional<std::string> off_grid;
   std::optional<std::string> report;
   std::optional<std::string> calibrate;
   std::string calibrate_method = "absmax";

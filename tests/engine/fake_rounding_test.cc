@@ -76,12 +76,16 @@ TEST_CASE("activations with zero points are rounded per token or group before th
   const ThreadTeam team(2);
   auto scratch = LinearScratch::create(tokens, kCols, team.size());
   REQUIRE(scratch.has_value());
-  for (const auto& [word, bits, group] :
-       {std::tuple("fake:w8ca8z", 8, kCols), std::tuple("fake:w8ca4g16z", 4, size_t{16})}) {
-    CAPTURE(word);
+  struct Case {
+    const char* word;
+    int bits;
+    size_t group;
+  };
+  for (const Case& wanted : {Case{"fake:w8ca8z", 8, kCols}, Case{"fake:w8ca4g16z", 4, 16}}) {
+    CAPTURE(wanted.word);
     MemorySource source;
     source.add("w", {kRows, kCols}, w);
-    const Scheme scheme = *parse_scheme(word);
+    const Scheme scheme = *parse_scheme(wanted.word);
     const Progress silent;
     MatrixBuilder builder(scheme, source, team, 0, silent);
     const Result<Matrix> matrix = builder.matrix(*source.find("w"), TensorClass::kMlp, 0, kRows);
@@ -92,7 +96,7 @@ TEST_CASE("activations with zero points are rounded per token or group before th
       const kernels::Activations seen = input.prepare(kernels::default_kernel_table(), me, matrix->input());
       if (me.thread() == 0) acts = seen;
     });
-    CHECK(std::vector<float>(acts.x, acts.x + x.size()) == rounded_by(x, group, bits));
+    CHECK(std::vector<float>(acts.x, acts.x + x.size()) == rounded_by(x, wanted.group, wanted.bits));
   }
 }
 

@@ -266,6 +266,24 @@ TEST_CASE("scales of 0 quantize nothing: levels times floats, as f32 computes th
   CHECK(same_bits(logits_of(*load(folder.path(), "fake:mobile")), expected));
 }
 
+TEST_CASE("a row of scale 0 is a row of zeros, whatever its levels") {
+  const std::string q = "model.language_model.layers.0.self_attn.q_proj";
+  const std::vector<FileTensor> whole = gemma_tensors(tiny_mobile_source());
+  const TemporaryFolder no_scale, no_levels;
+  std::vector<FileTensor> tensors = whole;
+  find_tensor(tensors, q + ".weight_scale").set_float(17, 0);
+  write_mobile_folder(no_scale, tensors);
+  tensors = whole;
+  FileTensor& levels = find_tensor(tensors, q + ".weight");
+  const size_t row_bytes = levels.bytes.size() / levels.shape[0];
+  levels.bytes.replace(17 * row_bytes, row_bytes, row_bytes, '\x88');  // level 0 of 4 bits, twice
+  write_mobile_folder(no_levels, tensors);
+
+  const auto logits = logits_of(*load(no_scale.path(), "mobile"));
+  CHECK(logits == logits_of(*load(no_levels.path(), "mobile")));
+  CHECK(same_bits(logits, logits_of(*load(no_scale.path(), "fake:mobile"))));
+}
+
 TEST_CASE("an output scale alone quantizes the output of a float product") {
   std::vector<FileTensor> tensors = gemma_tensors(tiny_mobile_source());
   for (FileTensor& tensor : tensors) {
@@ -363,7 +381,6 @@ TEST_CASE("a damaged mobile checkpoint is refused with what is wrong") {
       {reshape(q + ".weight_scale", {128, 3}), ErrorCode::kMismatch, "q_proj.weight_scale"},
       {number(q + ".weight_scale", kNan, 17), ErrorCode::kInvalidFile, "row 17"},
       {number(q + ".weight_scale", -0.5f, 17), ErrorCode::kInvalidFile, "row 17"},
-      {number(q + ".weight_scale", 0, 17), ErrorCode::kInvalidFile, "in row 17"},
       {number(q + ".weight_scale", kInf, 17), ErrorCode::kInvalidFile, "row 17"},
       {number(q + ".input_activation_scale", kNan), ErrorCode::kInvalidFile, "expected a finite scale >= 0"},
       {number(q + ".input_activation_scale", -1), ErrorCode::kInvalidFile, "expected a finite scale >= 0"},

@@ -71,10 +71,10 @@ TEST_CASE("forged lengths and merges of a compiled tokenizer are refused, whatev
   const Tokenizer original = load("stories.json");
   const std::vector<std::byte> bytes = original.compile();
   const size_t merges = original.vocab_size();
-  for (const auto& [number, value] : std::initializer_list<std::pair<size_t, uint32_t>>{
+  for (const std::pair<size_t, uint32_t>& word : std::initializer_list<std::pair<size_t, uint32_t>>{
            {0, 0xffffffffu}, {5, 1u << 30}, {merges, 0xffffffffu}, {merges + 1, 1u << 24}, {merges + 2, 3}}) {
-    CAPTURE(number);
-    const auto forged = Tokenizer::parse_compiled(forge(bytes, number, value), "forged");
+    CAPTURE(word.first);
+    const auto forged = Tokenizer::parse_compiled(forge(bytes, word.first, word.second), "forged");
     REQUIRE_FALSE(forged.has_value());
     CHECK(forged.error().code == ErrorCode::kInvalidFile);
   }

@@ -1,5 +1,7 @@
 // gemma-quantize as a user runs it.
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include <nlohmann/json.hpp>
 
@@ -100,6 +102,55 @@ TEST_CASE("the report as JSON says of each tensor what became of it") {
   const uint64_t whole = report["file_bytes"];
   CHECK(bytes < whole);
   CHECK(whole - bytes <= 64 * 1024);  // the header
+}
+
+TEST_CASE("the JSON report holds the calibration, and a GGUF file that loses its scales is warned of") {
+  const TemporaryFolder folder;
+  const std::string text = folder.file("text");
+  std::ofstream(text) << "Once upon a time there was a kind dragon who lived in a little house.";
+  const auto quantize = [&](const std::string& to, const std::string& scheme) {
+    return run_program({GEMMA_QUANTIZE, "-m", kModel, "--scheme", scheme, "--to", to, "--calibrate", text,
+                        "--json", "-o", folder.file(to)});
+  };
+  const Outcome packed = quantize("packed", "w8ca8s");
+  REQUIRE_MESSAGE(packed.exit_code == 0, packed.messages);
+  const nlohmann::json calibration = nlohmann::json::parse(packed.text)["calibration"];
+  CHECK(calibration["tokens"].get<int>() > 5);
+  CHECK(calibration["matrices"].size() > 20);
+  for (const nlohmann::json& matrix : calibration["matrices"]) {
+    CHECK(packed.messages.find(matrix["module"].get<std::string>()) != std::string::npos);
+    const float peak = std::max(matrix["input_highest"].get<float>(), -matrix["input_lowest"].get<float>());
+    CHECK(matrix["input_scale"].get<float>() == doctest::Approx(peak / 127));  // absmax
+    CHECK(matrix["clipped"] == 0);
+  }
+  CHECK(packed.messages.find("warning") == std::string::npos);
+  const Outcome gguf = quantize("gguf", "int8");
+  REQUIRE_MESSAGE(gguf.exit_code == 0, gguf.messages);
+  CHECK(gguf.messages.find("warning: a GGUF file has no place for static activation scales") !=
+        std::string::npos);
+}
+
+TEST_CASE("what lies on no grid is rounded as --off-grid says") {
+  const TemporaryFolder folder;
+  const auto error = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = {GEMMA_QUANTIZE, "-m",   GEMMA_SOURCE_DIR "/models/stories-full",
+                                        "--scheme",     "int4", "--json"};
+    command.insert(command.end(), flags.begin(), flags.end());
+    const Outcome run = run_program(command);
+    REQUIRE_MESSAGE(run.exit_code == 0, run.messages);
+    const nlohmann::json report = nlohmann::json::parse(run.text);
+    for (const nlohmann::json& tensor : report["tensors"]) {
+      if (tensor["name"] == "layers.0.mlp.up_proj.weight") return tensor["mse"].get<double>();
+    }
+    return 0.0;
+  };
+  const double textbook = error({"-o", folder.file("a")});
+  CHECK(textbook > 0);
+  CHECK(error({"--off-grid", "textbook", "-o", folder.file("b")}) == textbook);
+  CHECK(error({"--off-grid", "least-error", "-o", folder.file("c")}) < 0.97 * textbook);
+  const Outcome gguf = run_program(
+      {GEMMA_QUANTIZE, "-m", kModel, "--to", "gguf", "--off-grid", "textbook", "-o", folder.file("d")});
+  CHECK(gguf.exit_code == 2);
 }
 
 TEST_CASE("nothing is overwritten") {
