@@ -97,7 +97,7 @@ void matmul(benchmark::State& state, const Case& c) {
                           kernel.group,
                           {w_scales.data(), zero_sums.data(), 0.5f}};
     team.parallel_for(rows, kPanelRows, [&](size_t row0, size_t row1, size_t) {
-      (table.*kernel.entry)(w, acts, row0, row1, out.data() + row0, rows);
+      (table.*kernel.entry)(w, acts, row0, row1, out.data(), rows);
     });
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();

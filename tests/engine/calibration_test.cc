@@ -7,6 +7,8 @@
 #include <limits>
 #include <map>
 
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 
 #include "engine/activation_scales.h"
@@ -23,7 +25,7 @@ std::string golden(const char* name) {
 }
 
 struct Folder {
-  fs::path path = fs::temp_directory_path() / "gemma-calibration-test";
+  fs::path path = fs::temp_directory_path() / ("gemma-calibration-test" + std::to_string(::getpid()));
   Folder() { fs::remove_all(path); }
   ~Folder() { fs::remove_all(path); }
 };

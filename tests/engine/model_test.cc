@@ -3,6 +3,8 @@
 #include <fstream>
 #include <iterator>
 
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 
 #include "engine/session.h"
@@ -15,7 +17,8 @@ namespace fs = std::filesystem;
 // A copy of a golden checkpoint that a test may spoil.
 struct Copy {
   fs::path path;
-  explicit Copy(const char* name) : path(fs::temp_directory_path() / "gemma-model-test") {
+  explicit Copy(const char* name)
+      : path(fs::temp_directory_path() / ("gemma-model-test" + std::to_string(::getpid()))) {
     fs::remove_all(path);
     fs::create_directories(path);
     for (const char* file : {"config.json", "generation_config.json", "model.safetensors"}) {
@@ -93,7 +96,7 @@ TEST_CASE("weights that do not fit into memory are refused before they are made,
 TEST_CASE("a folder that is not there, one without a model, and an unknown size are told apart") {
   CHECK(refusal("/nowhere/at/all").code == ErrorCode::kNotFound);
   CHECK(refusal("synthetic:e3b").code == ErrorCode::kUsage);
-  const fs::path empty = fs::temp_directory_path() / "gemma-empty-folder";
+  const fs::path empty = fs::temp_directory_path() / ("gemma-empty-folder" + std::to_string(::getpid()));
   fs::create_directories(empty);
   CHECK(refusal(empty).code == ErrorCode::kNotFound);
   fs::remove_all(empty);

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -20,7 +22,7 @@ namespace fs = std::filesystem;
 
 struct Folder {
   fs::path path;
-  explicit Folder(const char* name) : path(fs::temp_directory_path() / name) {
+  explicit Folder(const char* name) : path(fs::temp_directory_path() / (name + std::to_string(::getpid()))) {
     fs::remove_all(path);
     fs::create_directories(path);
   }

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <iterator>
 
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 
 #include "engine/session.h"
@@ -43,7 +45,8 @@ std::vector<float> logits_after(Session& session, std::span<const int32_t> token
 
 struct TemporaryFolder {
   std::filesystem::path path;
-  TemporaryFolder() : path(std::filesystem::temp_directory_path() / "gemma-session-test") {
+  TemporaryFolder()
+      : path(std::filesystem::temp_directory_path() / ("gemma-session-test" + std::to_string(::getpid()))) {
     std::filesystem::remove_all(path);
     std::filesystem::create_directories(path);
   }

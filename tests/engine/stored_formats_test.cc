@@ -1,6 +1,8 @@
 // One set of weights on a 4-bit grid in every format it is published in: the same levels, the same logits.
 #include <filesystem>
 
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 
 #include "engine/session.h"
@@ -15,7 +17,7 @@ namespace fs = std::filesystem;
 
 struct Folder {
   fs::path path;
-  explicit Folder(const char* name) : path(fs::temp_directory_path() / name) {
+  explicit Folder(const char* name) : path(fs::temp_directory_path() / (name + std::to_string(::getpid()))) {
     fs::remove_all(path);
     fs::create_directories(path);
   }

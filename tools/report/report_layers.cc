@@ -79,7 +79,7 @@ Markup by_class(const ReportData& data, const VariantLabels& labels) {
       chart.rows.push_back(std::move(row));
       table.row({cost.name, cost.scheme, fmt::format("{:.2f}", static_cast<double>(cost.weights) * 1e-6),
                  with_error(cost.divergence.value, cost.divergence.error, 6),
-                 fmt::format("{} ± {:.3f} %", signed_percent(cost.ratio.value - 1), 100 * cost.ratio.error),
+                 percent_with_error(cost.ratio.value - 1, cost.ratio.error),
                  fmt::format("{:.2f} %", 100 * cost.same_top)});
     }
     figures += row_figure(chart);

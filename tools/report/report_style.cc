@@ -38,7 +38,7 @@ svg .better{font-style:italic}
 .error{stroke-width:1.5;opacity:.6}
 .interval{stroke-width:3;opacity:.45}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}
-.ring{fill:var(--ground);stroke-width:2.5}
+.ring{fill:none;stroke-width:2}
 .soft{opacity:.5}
 .part{stroke:var(--ground);stroke-width:1}
 .f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}.f5{fill:var(--c5)}.f6{fill:var(--c6)}

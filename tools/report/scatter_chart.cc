@@ -14,8 +14,9 @@ namespace {
 
 constexpr double kWidth = 440, kHeight = 340;
 constexpr double kLeft = 46, kRight = 14, kTop = 34, kBottom = 46;
-constexpr double kRadius = 5;
-constexpr size_t kMostLabels = 9;   // with more, numbers stand beside the points
+constexpr double kRadius = 5, kRingRadius = 7.5;
+constexpr size_t kMostLabels = 12;  // with more, numbers stand beside the points
+constexpr double kCrowded = 45;  // cost of a label's place, mostly its distance: beyond it, numbers as well
 constexpr size_t kMostPoints = 99;  // the table has them all
 
 struct Box {
@@ -43,7 +44,11 @@ class LabelPlaces {
     }
   }
 
-  Box place(const Placed& one) {
+  struct Place {
+    Box box;
+    double cost;
+  };
+  Place place(const Placed& one) {
     constexpr std::array<std::array<double, 2>, 8> kDirections = {
         {{1, 0}, {-1, 0}, {0, -1}, {0, 1}, {1, -1}, {1, 1}, {-1, -1}, {-1, 1}}};
     constexpr double kHalfHeight = 8;
@@ -63,7 +68,7 @@ class LabelPlaces {
       }
     }
     taken_.push_back(best);
-    return best;
+    return {best, least};
   }
 
  private:
@@ -77,6 +82,19 @@ class LabelPlaces {
   }
   std::vector<Box> taken_;
 };
+
+// A place for each label, in order; whether all of them found one that is near and free.
+bool place_labels(const std::vector<Placed>& points, std::vector<Box>& boxes) {
+  LabelPlaces places(points);
+  boxes.clear();
+  bool good = true;
+  for (const Placed& one : points) {
+    const LabelPlaces::Place place = places.place(one);
+    boxes.push_back(place.box);
+    good = good && place.cost < kCrowded;
+  }
+  return good;
+}
 
 void draw_axes(SvgCanvas& svg, const ScatterChart& chart, const Scale& x, const Scale& y) {
   for (const double tick : y.ticks(5)) {
@@ -115,8 +133,8 @@ void draw_point(SvgCanvas& svg, const Placed& one, const Scale& y) {
   if (std::isfinite(point.y_low) && std::isfinite(point.y_high)) {
     svg.line(one.x, y.at(point.y_low), one.x, y.at(point.y_high), fmt::format("error s{}", point.colour));
   }
-  svg.circle(one.x, one.y, kRadius, fmt::format("{}{}", point.base ? "ring s" : "f", point.colour),
-             point.note);
+  svg.circle(one.x, one.y, point.base ? kRingRadius : kRadius,
+             fmt::format("{}{}", point.base ? "ring s" : "f", point.colour), point.note);
 }
 
 void draw_label(SvgCanvas& svg, const Placed& one, const Box& box) {
@@ -156,14 +174,17 @@ Markup scatter_figure(const ScatterChart& chart) {
   draw_axes(svg, chart, x, y);
   draw_frontier(svg, points, chart.right_is_better);
   for (const Placed& one : points) draw_point(svg, one, y);
-  const bool numbered = points.size() > kMostLabels;
+  std::vector<Box> places;
+  const bool numbered = !(points.size() <= kMostLabels && place_labels(points, places));
   Markup key;
-  for (size_t i = 0; i < points.size() && numbered; ++i) {
-    points[i].label = fmt::format("{}", i + 1);
-    key += markup("<li>{}</li>", points[i].point->label);
+  if (numbered) {
+    for (size_t i = 0; i < points.size(); ++i) {
+      points[i].label = fmt::format("{}", i + 1);
+      key += markup("<li>{}</li>", points[i].point->label);
+    }
+    (void)place_labels(points, places);
   }
-  LabelPlaces places(points);
-  for (const Placed& one : points) draw_label(svg, one, places.place(one));
+  for (size_t i = 0; i < points.size(); ++i) draw_label(svg, points[i], places[i]);
 
   std::string caption;
   if (y.kind == ScaleKind::kSymmetricLog) {

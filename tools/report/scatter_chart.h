@@ -28,8 +28,8 @@ struct ScatterChart {
 
 inline constexpr size_t kColours = 7;
 
-// Nothing if no point has both figures. Few points have their labels beside them, more have numbers, with the
-// labels in a list below. Points without figures are named below.
+// Nothing if no point has both figures. Labels stand beside the points where there is room; else numbers do,
+// with the labels in a list below. Points without figures are named below.
 Markup scatter_figure(const ScatterChart& chart);
 
 }  // namespace gemma

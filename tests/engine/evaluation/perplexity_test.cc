@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <map>
 
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 
 #include "engine/evaluation/window_scorer.h"
@@ -361,7 +363,8 @@ TEST_CASE("several texts are joined into one where the definition wants one") {
 }
 
 TEST_CASE("a run that was stopped and resumed from its file equals one that was not, bit for bit") {
-  const std::filesystem::path path = std::filesystem::temp_directory_path() / "gemma-perplexity-test.json";
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("gemma-perplexity-test" + std::to_string(::getpid()));
   std::filesystem::remove(path);
   const std::string text = story_of(*model().tokenizer(), 60);
   for (const PerplexityDefinition definition :
@@ -395,7 +398,7 @@ TEST_CASE("a run that was stopped and resumed from its file equals one that was 
 TEST_CASE(
     "a state of another text, or a file that is none, is refused; one that is not there is a beginning") {
   const std::filesystem::path path =
-      std::filesystem::temp_directory_path() / "gemma-perplexity-state-test.json";
+      std::filesystem::temp_directory_path() / ("gemma-perplexity-state-test" + std::to_string(::getpid()));
   const PerplexityOptions opts = options(PerplexityDefinition::kStrict, 16, 8);
   const EvaluationPlan plan = plan_of({"Once upon a time"}, opts), other = plan_of({"Once upon a day"}, opts);
   auto session = Session::create(model(), window_session_options(plan, {}));

@@ -76,8 +76,12 @@ TEST_CASE("points without a figure are named, not drawn, and none at all make no
 
 TEST_CASE("points in one place and points far apart are drawings too") {
   ScatterChart chart = scatter(6);
-  for (ScatterPoint& point : chart.points) point.x = point.y = 2;
+  for (ScatterPoint& point : chart.points) {
+    point.x = point.y = 2;
+    point.label = "a long name of a variant";
+  }
   check_drawing(scatter_figure(chart));
+  CHECK(contains(scatter_figure(chart).html, "<ol"));  // no room for six names in one place
   chart.points[0].y = 1e300;
   chart.points[1].y = -1e-300;
   chart.points[2].x = 1e-300;
