@@ -57,7 +57,7 @@ TEST_CASE("a decoded token allocates nothing, in every scheme and with experts")
   const std::string goldens = std::string(GEMMA_TEST_DATA) + "/goldens/";
   for (const std::string& path :
        {std::string("synthetic:tiny"), goldens + "tiny-moe", goldens + "tiny-dense"}) {
-    for (const char* scheme :
+    for (const std::string scheme :
          {"f32", "bf16", "int4", "int8", "int4-channel", "w8a4", "fake:int4", "mobile"}) {
       if (scheme == "mobile" && path != "synthetic:tiny") continue;
       CAPTURE(path);
