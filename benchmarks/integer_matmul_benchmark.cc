@@ -20,7 +20,7 @@
 #include "benchmarks/model_shapes.h"
 #include "benchmarks/weight_arena.h"
 #include "engine/thread_team.h"
-#include "kernels/kernel_table.h"
+#include "kernels/kernel_registry.h"
 #include "kernels/pack.h"
 
 namespace gemma::kernels {
@@ -28,34 +28,16 @@ namespace {
 
 constexpr size_t kCallBytes = size_t{64} << 20;
 
-struct Kernel {
-  const char* name;
-  WeightFormat format;
-  int bits;
-  decltype(KernelTable::matmul_int4_group32) KernelTable::*entry;
-  size_t group = 0;  // of int8 in groups
-};
-constexpr Kernel kKernels[] = {
-    {"int4_group32", WeightFormat::kInt4Group32, 4, &KernelTable::matmul_int4_group32},
-    {"int4_channel", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_channel},
-    {"int8_channel", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_channel},
-    {"int8_group32", WeightFormat::kInt8Group, 8, &KernelTable::matmul_int8_group, 32},
-    {"int6_group16", WeightFormat::kInt8Group, 6, &KernelTable::matmul_int8_group, 16},
-    {"int2_static", WeightFormat::kInt2Channel, 2, &KernelTable::matmul_int2_static},
-    {"int4_static", WeightFormat::kInt4Channel, 4, &KernelTable::matmul_int4_static},
-    {"int8_static", WeightFormat::kInt8Channel, 8, &KernelTable::matmul_int8_static},
-};
-
 struct Case {
-  Kernel kernel;
+  MatmulOperation kernel;
   Isa isa;
   size_t rows, cols, tokens, threads;
 };
 
 void matmul(benchmark::State& state, const Case& c) {
   const KernelTable& table = kernel_table(c.isa);
-  const Kernel& kernel = c.kernel;
-  const bool groups = kernel.format == WeightFormat::kInt4Group32 || kernel.group != 0;
+  const MatmulOperation& kernel = c.kernel;
+  const bool groups = kernel.activations == ActivationKind::kInt8Group;
   const size_t group = groups ? kGroup : c.cols;
   const size_t panel = packed_bytes(kernel.format, kernel.bits, kPanelRows, c.cols, kernel.group);
   const size_t rows = std::min(c.rows, std::max<size_t>(kCallBytes / panel, 1) * kPanelRows);
@@ -71,18 +53,12 @@ void matmul(benchmark::State& state, const Case& c) {
   std::vector<int8_t> q(x.size());
   std::vector<float> scales(x.size() / group);
   std::vector<int32_t> sums(scales.size());
-  table.quantize_activations(x.data(), c.tokens, c.cols, group, 127, q.data(), scales.data(), sums.data());
+  table.quantize_activations(x.data(), c.tokens, c.cols, group, kernel.activation_levels, q.data(),
+                             scales.data(), sums.data());
   std::vector<uint8_t> u(x.size());
   table.quantize_static(x.data(), x.size(), 1.0f / 127, u.data());
-  const Activations acts = {groups ? ActivationKind::kInt8Group : ActivationKind::kInt8Token,
-                            c.tokens,
-                            c.cols,
-                            group,
-                            x.data(),
-                            q.data(),
-                            scales.data(),
-                            sums.data(),
-                            u.data()};
+  const Activations acts = {kernel.activations, c.tokens,      c.cols,      group,   x.data(),
+                            q.data(),           scales.data(), sums.data(), u.data()};
 
   std::vector<float> out(c.tokens * rows);
   const ThreadTeam team(c.threads);
@@ -124,7 +100,7 @@ void quantize(benchmark::State& state, Isa isa, size_t cols, size_t group) {
 
 void list_matmuls(const BenchmarkSettings& settings) {
   const Isa best = supported_isas().front();
-  for (const Kernel& kernel : kKernels) {
+  for (const MatmulOperation& kernel : matmul_operations()) {
     for (const Isa isa : supported_isas()) {
       for (const ModelShape& shape : model_shapes()) {
         for (const size_t tokens : {1, 4, 8, 32, 256}) {
@@ -154,12 +130,12 @@ void list_teams(const BenchmarkSettings& settings) {
   const ModelShape& shape =
       *std::max_element(shapes.begin(), shapes.end(),
                         [&](const ModelShape& a, const ModelShape& b) { return bytes(a) < bytes(b); });
-  for (const Kernel& kernel : kKernels) {
+  for (const MatmulOperation& kernel : matmul_operations()) {
     for (const size_t tokens : {1, 256}) {
       for (const size_t threads : thread_counts()) {
         const Case one = {kernel, isa, shape.rows, shape.cols, tokens, threads};
         add_benchmark(
-            settings, &kernel == kKernels ? Extent::kAlways : Extent::kFull,
+            settings, &kernel == matmul_operations().data() ? Extent::kAlways : Extent::kFull,
             fmt::format("{}/{}/{}/tokens:{}/threads:{}", kernel.name, to_string(isa), shape.name, tokens,
                         threads),
             [one](benchmark::State& state) { matmul(state, one); }, true);

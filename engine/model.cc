@@ -14,6 +14,7 @@
 #include "engine/synthetic.h"
 #include "engine/synthetic_mobile.h"
 #include "engine/synthetic_tokenizer.h"
+#include "kernels/kernel_registry.h"
 #include "loader/checkpoint.h"
 #include "loader/gguf_config.h"
 #include "loader/gguf_tokenizer.h"
@@ -48,13 +49,8 @@ LogicalColumns columns_of(const ModelConfig& config) {
 
 }  // namespace
 
-Model::~Model() = default;
-
-Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
-  std::unique_ptr<Model> model(new Model());
-  model->name_ = name;
-  model->team_ = std::make_unique<ThreadTeam>(options.threads);
+Result<kernels::KernelTable> kernel_table_of(const ModelOptions& options) {
+  kernels::KernelTable table = kernels::default_kernel_table();
   if (options.isa) {
     const auto supported = kernels::supported_isas();
     if (std::find(supported.begin(), supported.end(), *options.isa) == supported.end()) {
@@ -62,10 +58,26 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
                   fmt::format("this CPU cannot run {}", kernels::to_string(*options.isa)),
                   fmt::format("the best it has is {}", kernels::to_string(supported.front())));
     }
-    model->kernels_ = &kernels::kernel_table(*options.isa);
-  } else {
-    model->kernels_ = &kernels::default_kernel_table();
+    table = kernels::kernel_table(*options.isa);
   }
+  for (const std::string& name : options.kernels) {
+    if (!kernels::force_kernel(name, table)) {
+      return fail(ErrorCode::kUsage, "kernel", fmt::format("this CPU has no kernel {}", name));
+    }
+  }
+  return table;
+}
+
+Model::~Model() = default;
+
+Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::unique_ptr<Model> model(new Model());
+  model->name_ = name;
+  model->team_ = std::make_unique<ThreadTeam>(options.threads);
+  Result<kernels::KernelTable> kernels = kernel_table_of(options);
+  if (!kernels) return fail(std::move(kernels.error()));
+  model->kernels_ = *kernels;
 
   if (is_synthetic(name)) {
     Result<SyntheticSpec> spec = parse_synthetic(name);

@@ -25,10 +25,16 @@ struct ModelOptions {
   std::string scheme;               // engine/scheme.h; empty: what fits the file (Model::scheme_reason)
   size_t threads = 0;               // 0: physical cores
   std::optional<kernels::Isa> isa;  // default: GEMMA_ISA, else the best of this CPU
-  bool weights = true;              // false: everything but the weights (tokenize, inspect)
-  bool tokenizer = true;            // false: none is needed (logits of given ids)
+  // Kernels to take for their operations, "int4_group32/avx2" (kernels/kernel_registry.h); default:
+  // GEMMA_KERNEL, else those of the instruction set.
+  std::vector<std::string> kernels;
+  bool weights = true;    // false: everything but the weights (tokenize, inspect)
+  bool tokenizer = true;  // false: none is needed (logits of given ids)
   Progress progress;
 };
+
+// The kernels that these options ask for. kUsage: an instruction set that this CPU lacks, or an unknown name.
+Result<kernels::KernelTable> kernel_table_of(const ModelOptions& options);
 
 class Model {
  public:
@@ -53,7 +59,7 @@ class Model {
   const Weights& weights() const { return *weights_; }
   const Weights* loaded_weights() const { return weights_.get(); }  // null: opened without weights
   const ThreadTeam& team() const { return *team_; }
-  const kernels::KernelTable& kernels() const { return *kernels_; }
+  const kernels::KernelTable& kernels() const { return kernels_; }
   double load_seconds() const { return load_seconds_; }
 
   // The scheme that fits the file, where none is asked for, and in `reason` why. Needs no weights loaded.
@@ -86,7 +92,7 @@ class Model {
   std::string scheme_reason_;
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<ThreadTeam> team_;
-  const kernels::KernelTable* kernels_ = nullptr;
+  kernels::KernelTable kernels_ = {};
   double load_seconds_ = 0;
   uint64_t fingerprint_ = 0;
 };

@@ -3,9 +3,27 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "kernels/integer_kernels.h"
+#include "kernels/kernel_registry.h"
 
 namespace gemma::kernels {
 namespace {
+
+// Which instruction set each folder of integer kernels is for.
+namespace isa_of {
+[[maybe_unused]] constexpr Isa avx2 = Isa::kAvx2, avxvnni = Isa::kAvxVnni, avx512vnni = Isa::kAvx512Vnni,
+                               neon_dotprod = Isa::kNeonDotprod, neon_i8mm = Isa::kNeonI8mm;
+}
+
+void fill_integer([[maybe_unused]] Isa isa, [[maybe_unused]] KernelTable& table) {
+#define GEMMA_KERNEL(folder, entry) \
+  if (isa == isa_of::folder) table.entry = folder::entry;
+#include "kernels/integer_kernels.inc"
+#undef GEMMA_KERNEL
+}
 
 // Each table begins as the definitions; an instruction set replaces what it does better.
 KernelTable make_table(Isa isa) {
@@ -18,53 +36,56 @@ KernelTable make_table(Isa isa) {
   fill_int8_group_portable(table);
   fill_static_portable(table);
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx2) {
+  if (isa == Isa::kAvx2 || isa == Isa::kAvxVnni) {
     fill_float_avx2(table);
     fill_quantize_avx2(table);
-    fill_integer_avx2(table);
   }
   if (isa == Isa::kAvx512Vnni) {
     fill_float_avx512(table);
     fill_quantize_avx512(table);
-    fill_integer_avx512vnni(table);
   }
 #elif defined(__aarch64__)
-  if (isa == Isa::kNeon || isa == Isa::kNeonDotprod) {
+  if (isa == Isa::kNeon || isa == Isa::kNeonDotprod || isa == Isa::kNeonI8mm) {
     fill_float_neon(table);
     fill_quantize_neon(table);
   }
-  if (isa == Isa::kNeonDotprod) fill_integer_neon_dotprod(table);
 #endif
+  if (const std::optional<Isa> base = extended_isa(isa)) fill_integer(*base, table);
+  fill_integer(isa, table);
   return table;
+}
+
+template <size_t... I>
+std::array<KernelTable, sizeof...(I)> make_tables(std::index_sequence<I...>) {
+  return {make_table(static_cast<Isa>(I))...};
 }
 
 }  // namespace
 
 const KernelTable& kernel_table(Isa isa) {
-  static const std::array<KernelTable, 5> tables = {
-      make_table(Isa::kPortable), make_table(Isa::kAvx2),        make_table(Isa::kAvx512Vnni),
-      make_table(Isa::kNeon),     make_table(Isa::kNeonDotprod),
-  };
+  static const auto tables = make_tables(std::make_index_sequence<kIsaCount>());
   return tables[static_cast<size_t>(isa)];
 }
 
 namespace {
 
-const KernelTable& choose_table() {
+KernelTable choose_table() {
   const auto supported = supported_isas();
-  const char* asked = std::getenv("GEMMA_ISA");
-  if (asked != nullptr) {
+  KernelTable table = kernel_table(supported.front());
+  if (const char* asked = std::getenv("GEMMA_ISA")) {
     const std::optional<Isa> isa = parse_isa(asked);
-    if (isa && std::find(supported.begin(), supported.end(), *isa) != supported.end())
-      return kernel_table(*isa);
+    if (isa && std::find(supported.begin(), supported.end(), *isa) != supported.end()) {
+      table = kernel_table(*isa);
+    }
   }
-  return kernel_table(supported.front());
+  if (const char* asked = std::getenv("GEMMA_KERNEL")) force_kernels(asked, table);
+  return table;
 }
 
 }  // namespace
 
 const KernelTable& default_kernel_table() {
-  static const KernelTable& chosen = choose_table();  // the environment is read once
+  static const KernelTable chosen = choose_table();  // the environment is read once
   return chosen;
 }
 

@@ -93,8 +93,8 @@ struct KernelTable {
 // The table of an instruction set that supported_isas() lists.
 const KernelTable& kernel_table(Isa isa);
 
-// The table of GEMMA_ISA if it is set to one this CPU supports, else of the best. What GEMMA_ISA asked for
-// and whether it was honoured is for the programs to report (tools say so with --stats).
+// The table of GEMMA_ISA if it is set to one this CPU supports, else of the best, with the kernels that
+// GEMMA_KERNEL names (kernel_registry.h). Names that mean nothing are for the programs to report.
 const KernelTable& default_kernel_table();
 
 // --- how a table is put together; each is defined in the file of its instruction set ---
@@ -110,8 +110,6 @@ void fill_float_neon(KernelTable& table);
 void fill_quantize_avx2(KernelTable& table);  // kernels/quantize_kernels.cc, Highway
 void fill_quantize_avx512(KernelTable& table);
 void fill_quantize_neon(KernelTable& table);
-void fill_integer_avx2(KernelTable& table);  // kernels/avx2/
-void fill_integer_avx512vnni(KernelTable& table);
-void fill_integer_neon_dotprod(KernelTable& table);
+// (the integer kernels of the instruction sets: integer_kernels.inc)
 
 }  // namespace gemma::kernels

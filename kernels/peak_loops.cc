@@ -59,6 +59,28 @@ constexpr size_t kSums = 12;
   }
 }
 
+// The same instruction in either encoding (kernels/avxvnni/panel.h).
+#if defined(GEMMA_AVXVNNI_EVEX)
+#define GEMMA_DPBUSD256 _mm256_dpbusd_epi32
+[[gnu::target("avx512f,avx512vl,avx512vnni")]]
+#else
+#define GEMMA_DPBUSD256 _mm256_dpbusd_avx_epi32
+[[gnu::target("avx2,avxvnni")]]
+#endif
+void dpbusd256(size_t rounds) {
+  __m256i sums[kSums];
+  const __m256i a = _mm256_set1_epi8(1), b = _mm256_set1_epi8(2);
+#pragma GCC unroll 12
+  for (__m256i& sum : sums) sum = _mm256_setzero_si256();
+  for (size_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (size_t s = 0; s < kSums; ++s) {
+      sums[s] = GEMMA_DPBUSD256(sums[s], a, b);
+      asm volatile("" : "+x"(sums[s]));
+    }
+  }
+}
+
 // Pairs of products are added up in 16 bits over kDepth multiplications, then widened by one more: 64 *
 // kDepth / (kDepth + 1) multiply-adds per cycle where two multiplications start in each; 56.9 for 8, 62.1 for
 // 32, and 32 for full bytes, whose pairs fill 16 bits at once. The additions between are left out: other
@@ -101,6 +123,10 @@ constexpr PeakLoop kLoops[] = {
     {Isa::kAvx512Vnni, PeakOperands::kInt4, "vpdpbusd, 512 bits", 64 * kSums, dpbusd512},
     {Isa::kAvx512Vnni, PeakOperands::kInt8, "vpdpbusd, 512 bits", 64 * kSums, dpbusd512},
     {Isa::kAvx512Vnni, PeakOperands::kFloat32, "vfmadd, 512 bits", 16 * kSums, fma512},
+    {Isa::kAvxVnni, PeakOperands::kInt2, "vpdpbusd, 256 bits", 32 * kSums, dpbusd256},
+    {Isa::kAvxVnni, PeakOperands::kInt4, "vpdpbusd, 256 bits", 32 * kSums, dpbusd256},
+    {Isa::kAvxVnni, PeakOperands::kInt8, "vpdpbusd, 256 bits", 32 * kSums, dpbusd256},
+    {Isa::kAvxVnni, PeakOperands::kFloat32, "vfmadd, 256 bits", 8 * kSums, fma256},
     {Isa::kAvx2, PeakOperands::kInt2, "vpmaddubsw, 32 to a vpmaddwd", 32 * kSums* kDeep, maddubs256<kDeep>},
     {Isa::kAvx2, PeakOperands::kInt4, "vpmaddubsw, 8 to a vpmaddwd", 32 * kSums* kShallow,
      maddubs256<kShallow>},
@@ -124,6 +150,20 @@ constexpr PeakLoop kLoops[] = {
   }
 }
 
+[[GEMMA_ARM_WITH("i8mm")]] void smmla(size_t rounds) {
+  int32x4_t sums[kSums];
+  const int8x16_t a = vdupq_n_s8(1), b = vdupq_n_s8(2);
+#pragma GCC unroll 12
+  for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
+  for (size_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (size_t s = 0; s < kSums; ++s) {
+      sums[s] = vmmlaq_s32(sums[s], a, b);
+      asm volatile("" : "+w"(sums[s]));
+    }
+  }
+}
+
 void fmla(size_t rounds) {
   float32x4_t sums[kSums];
   const float32x4_t a = vdupq_n_f32(0.5f), b = vdupq_n_f32(0.25f);
@@ -139,6 +179,10 @@ void fmla(size_t rounds) {
 }
 
 constexpr PeakLoop kLoops[] = {
+    {Isa::kNeonI8mm, PeakOperands::kInt2, "smmla", 32 * kSums, smmla},
+    {Isa::kNeonI8mm, PeakOperands::kInt4, "smmla", 32 * kSums, smmla},
+    {Isa::kNeonI8mm, PeakOperands::kInt8, "smmla", 32 * kSums, smmla},
+    {Isa::kNeonI8mm, PeakOperands::kFloat32, "fmla", 4 * kSums, fmla},
     {Isa::kNeonDotprod, PeakOperands::kInt2, "sdot", 16 * kSums, sdot},
     {Isa::kNeonDotprod, PeakOperands::kInt4, "sdot", 16 * kSums, sdot},
     {Isa::kNeonDotprod, PeakOperands::kInt8, "sdot", 16 * kSums, sdot},

@@ -45,12 +45,7 @@ void add_model_options(Options& options, AccuracyFlags& flags) {
                .range = {.min = 1, .max = 1024},
                .default_text = "the physical cores",
                .help = "threads that compute; the figures do not depend on it"});
-  options.add({.name = "isa",
-               .target = &flags.isa,
-               .words = {"portable", "avx2", "avx512vnni", "neon", "neon-dotprod"},
-               .value = "ISA",
-               .default_text = "GEMMA_ISA, else the best of this CPU",
-               .help = "instruction set of the kernels"});
+  add_kernel_options(options, flags.kernels);
 }
 
 void add_question_options(Options& options, AccuracyFlags& flags) {
@@ -241,7 +236,7 @@ RunFlags run_flags(const AccuracyFlags& flags, const std::string& scheme) {
   RunFlags run;
   if (!scheme.empty()) run.scheme = scheme;
   run.kv_type = flags.kv_type;
-  run.isa = flags.isa;
+  run.kernels = flags.kernels;
   run.threads = flags.threads;
   run.raw = flags.raw;
   run.max_new_tokens = static_cast<int64_t>(flags.max_new_tokens);

@@ -8,6 +8,7 @@
 
 #include "loader/dataset.h"
 #include "loader/result.h"
+#include "tools/kernel_choice.h"
 #include "tools/options.h"
 #include "tools/run_options.h"
 
@@ -16,7 +17,8 @@ namespace gemma {
 struct AccuracyFlags {
   // what computes
   std::string model, scheme, against;
-  std::optional<std::string> kv_type, isa;
+  std::optional<std::string> kv_type;
+  KernelFlags kernels;
   uint64_t threads = 0, context = 0;
   // questions
   std::vector<std::string> data;

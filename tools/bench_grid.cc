@@ -18,6 +18,7 @@ Result<LoadedVariant> load(const BenchVariant& variant, const BenchGrid& grid) {
   options.scheme = variant.scheme;
   options.threads = variant.threads;
   options.isa = grid.isa;
+  options.kernels = grid.kernels;
   if (grid.progress) grid.progress("loading " + variant.model);
   Result<TimedLoad> timed = timed_load(variant.model, options, grid.cold_load);
   if (!timed) return fail(std::move(timed.error()));

@@ -31,6 +31,7 @@ struct BenchGrid {
   BenchSettings settings;
   size_t chunk = 256;
   std::optional<kernels::Isa> isa;
+  std::vector<std::string> kernels;  // ModelOptions::kernels
   std::optional<kernels::KvType> kv_type;
   bool cold_load = true;
   std::function<void(const std::string& status)> progress;  // may be empty

@@ -92,6 +92,7 @@ ExitCode bench_measure(int argc, const char* const* argv) {
   BenchFlags flags;
   Options options = bench_options(flags);
   if (const std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
+  if (const std::optional<ExitCode> done = handle_kernel_list(kProgram, flags.kernels)) return *done;
   Result<BenchGrid> grid = bench_grid(flags);
   if (!grid) return report(kProgram, grid.error());
   Result<BenchDocument> document = measure(flags, std::move(*grid));

@@ -105,12 +105,7 @@ Options bench_options(BenchFlags& flags) {
                .value = "TYPE",
                .default_text = "f32 under f32 and fake schemes, else f16",
                .help = "type of the stored keys and values"});
-  options.add({.name = "isa",
-               .target = &flags.isa,
-               .words = {"portable", "avx2", "avx512vnni", "neon", "neon-dotprod"},
-               .value = "ISA",
-               .default_text = "GEMMA_ISA, else the best of this CPU",
-               .help = "instruction set of the kernels"});
+  add_kernel_options(options, flags.kernels);
 
   options.group("Report");
   options.add({.name = "format",
@@ -190,7 +185,10 @@ Result<BenchGrid> bench_grid(const BenchFlags& flags) {
   grid.settings = {flags.warmup, flags.runs, flags.time_budget.value_or(0), flags.abba};
   grid.chunk = flags.chunk;
   grid.cold_load = flags.cold_load;
-  if (flags.isa) grid.isa = kernels::parse_isa(*flags.isa);
+  ModelOptions model;
+  if (Result<void> chosen = choose_kernels(flags.kernels, model); !chosen) return fail(chosen.error());
+  grid.isa = model.isa;
+  grid.kernels = std::move(model.kernels);
   if (flags.kv_type) {
     grid.kv_type = *flags.kv_type == "f32"    ? kernels::KvType::kF32
                    : *flags.kv_type == "bf16" ? kernels::KvType::kBf16

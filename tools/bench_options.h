@@ -9,6 +9,7 @@
 
 #include "loader/result.h"
 #include "tools/bench_grid.h"
+#include "tools/kernel_choice.h"
 #include "tools/options.h"
 
 namespace gemma {
@@ -18,7 +19,8 @@ struct BenchFlags {
   uint64_t warmup = BenchSettings().warmup, runs = BenchSettings().runs;
   std::optional<double> time_budget;
   uint64_t chunk = BenchGrid().chunk;
-  std::optional<std::string> isa, kv_type;
+  std::optional<std::string> kv_type;
+  KernelFlags kernels;
   bool abba = false, cold_load = true, machine = false, limits = true;
   std::string format = "table";
   std::optional<std::string> out, html;

@@ -120,6 +120,7 @@ ExitCode eval_accuracy(int argc, const char* const* argv) {
   AccuracyFlags flags;
   Options options = accuracy_options(flags);
   if (const std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
+  if (const std::optional<ExitCode> done = handle_kernel_list(kProgram, flags.kernels)) return *done;
   if (Result<void> sound = check_accuracy_flags(flags); !sound) return gemma::report(kProgram, sound.error());
   const Result<Questions> questions = read_questions(flags);
   if (!questions) return gemma::report(kProgram, questions.error());

@@ -171,6 +171,8 @@ ExitCode eval_compare(int argc, const char* const* argv) {
       "chat-prefix \\\n"
       "    --max-ppl-increase 2% --min-top1 0.95 --max-kld 0.05");
   if (const std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
+  if (const std::optional<ExitCode> done = handle_kernel_list(kProgram, request.compute.kernels))
+    return *done;
   if (request.thresholds.min_decode_rate && request.decode_tokens < 2) {
     return report(kProgram, Error{ErrorCode::kUsage, "--min-decode-rate",
                                   "the speed of writing is not measured", "give --decode-tokens 2 or more"});

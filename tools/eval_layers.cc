@@ -277,6 +277,8 @@ ExitCode eval_layers(int argc, const char* const* argv) {
   add_window_options(options, request.windows);
   add_compute_options(options, request.compute);
   if (const std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
+  if (const std::optional<ExitCode> done = handle_kernel_list(kProgram, request.compute.kernels))
+    return *done;
   request.tolerance = tolerance.value_or(request.tolerance);
 
   catch_interrupt();

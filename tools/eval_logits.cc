@@ -124,17 +124,7 @@ Result<std::unique_ptr<Model>> load_model(const LogitsRequest& request) {
   options.scheme = request.scheme;
   options.threads = request.threads;
   options.tokenizer = false;
-  if (!request.isa.empty()) {
-    options.isa = kernels::parse_isa(request.isa);
-    if (!options.isa) {
-      std::string known;
-      for (const kernels::Isa isa : kernels::supported_isas()) {
-        known += fmt::format("{}{}", known.empty() ? "" : ", ", kernels::to_string(isa));
-      }
-      return fail(ErrorCode::kUsage, "--isa", "unknown instruction set " + quote(request.isa),
-                  "this CPU has " + known);
-    }
-  }
+  if (Result<void> chosen = choose_kernels(request.kernels, options); !chosen) return fail(chosen.error());
   return Model::load(*name, options);
 }
 
@@ -298,17 +288,14 @@ ExitCode eval_logits(int argc, const char* const* argv) {
                .range = {.min = 1, .max = 1024},
                .default_text = "physical cores",
                .help = "threads to compute with; the result is the same"});
-  options.add({.name = "isa",
-               .target = &request.isa,
-               .value = "ISA",
-               .default_text = "the best of this CPU",
-               .help = "instruction set: portable, avx2, avx512vnni, neon, neon-dotprod"});
+  add_kernel_options(options, request.kernels);
   options.epilogue(
       "Examples:\n"
       "  gemma-eval logits --tokens 2,5,9 --out logits.npy\n"
       "  gemma-eval logits -m google/gemma-4-E2B-it --scheme int4 --tokens @ids.json --last 1 --out "
       "next.npy");
   if (const std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
+  if (const std::optional<ExitCode> done = handle_kernel_list(kProgram, request.kernels)) return *done;
   if (!options.given("tokens")) {
     return report(kProgram,
                   Error{ErrorCode::kUsage, "--tokens", "missing", fmt::format("give {}", kTokenForms)});

@@ -111,6 +111,8 @@ ExitCode eval_perplexity(int argc, const char* const* argv) {
       "  gemma-eval perplexity -m google/gemma-4-E2B --text wiki.test.raw --format wikitext-rows -d hf-doc\n"
       "  gemma-eval perplexity --text test.jsonl --limit 1000 -d tutorial -L 512 -S 256 --resume run.json");
   if (const std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
+  if (const std::optional<ExitCode> done = handle_kernel_list(kProgram, request.compute.kernels))
+    return *done;
 
   catch_interrupt();
   ProgressBar bar;

@@ -140,11 +140,7 @@ void add_compute_options(Options& options, ComputeFlags& flags) {
                .range = {.min = 1, .max = 4096},
                .unit = "tokens",
                .help = "how many go through the model at a time; the result is the same"});
-  options.add({.name = "isa",
-               .target = &flags.isa,
-               .value = "ISA",
-               .default_text = "the best of this CPU",
-               .help = "instruction set: portable, avx2, avx512vnni, neon, neon-dotprod"});
+  add_kernel_options(options, flags.kernels);
 }
 
 Result<EvaluationText> read_evaluation_text(const TextFlags& flags) {
@@ -234,17 +230,7 @@ Result<std::unique_ptr<Model>> load_model(const std::string& name, const std::st
   ModelOptions options;
   options.scheme = scheme;
   options.threads = flags.threads.value_or(0);
-  if (!flags.isa.empty()) {
-    options.isa = kernels::parse_isa(flags.isa);
-    if (!options.isa) {
-      std::string known;
-      for (const kernels::Isa isa : kernels::supported_isas()) {
-        known += fmt::format("{}{}", known.empty() ? "" : ", ", kernels::to_string(isa));
-      }
-      return fail(ErrorCode::kUsage, "--isa", "unknown instruction set " + quote(flags.isa),
-                  "this CPU has " + known);
-    }
-  }
+  if (Result<void> chosen = choose_kernels(flags.kernels, options); !chosen) return fail(chosen.error());
   return Model::load(*found, options);
 }
 

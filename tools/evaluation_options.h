@@ -6,6 +6,7 @@
 
 #include "engine/evaluation/evaluation_plan.h"
 #include "engine/session.h"
+#include "tools/kernel_choice.h"
 #include "tools/options.h"
 
 namespace gemma {
@@ -29,7 +30,8 @@ struct WindowFlags {
 };
 
 struct ComputeFlags {
-  std::string kv_type, isa;
+  std::string kv_type;
+  KernelFlags kernels;
   std::optional<uint64_t> threads;
   uint64_t chunk = 256;
 };

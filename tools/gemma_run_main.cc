@@ -125,6 +125,8 @@ int main(int argc, char** argv) {
   RunFlags flags;
   Options options = run_options(flags);
   if (std::optional<ExitCode> done = options.handle(argc, argv)) return static_cast<int>(*done);
+  if (std::optional<ExitCode> done = handle_kernel_list(kProgram, flags.kernels))
+    return static_cast<int>(*done);
   const Result<void> outcome = run_guarded(flags);
   if (!outcome && interrupted()) {
     // Stopped before there was an answer: to the shell, a program that Ctrl-C ended.

@@ -58,12 +58,7 @@ Options run_options(RunFlags& flags) {
                .range = {.min = 1, .max = 1 << 24},
                .default_text = "the model's, 4096 tokens at most",
                .help = "tokens that prompt and answer together may have"});
-  options.add({.name = "isa",
-               .target = &flags.isa,
-               .words = {"portable", "avx2", "avx512vnni", "neon", "neon-dotprod"},
-               .value = "ISA",
-               .default_text = "GEMMA_ISA, else the best of this CPU",
-               .help = "instruction set of the kernels"});
+  add_kernel_options(options, flags.kernels);
 
   options.group("Input");
   options.add({.name = "prompt",
@@ -321,16 +316,7 @@ Result<ModelOptions> model_options(const RunFlags& flags) {
   ModelOptions options;
   options.scheme = flags.scheme.value_or("");
   options.threads = flags.threads;
-  if (flags.isa) options.isa = kernels::parse_isa(*flags.isa);
-  // The library takes what it can of the variable; whoever runs a program with it wants to know.
-  const char* variable = std::getenv("GEMMA_ISA");
-  if (!flags.isa && variable != nullptr && *variable != '\0') {
-    options.isa = kernels::parse_isa(variable);
-    if (!options.isa) {
-      return fail(ErrorCode::kUsage, "GEMMA_ISA", fmt::format("unknown instruction set \"{}\"", variable),
-                  "portable, avx2, avx512vnni, neon or neon-dotprod");
-    }
-  }
+  if (Result<void> chosen = choose_kernels(flags.kernels, options); !chosen) return fail(chosen.error());
   return options;
 }
 

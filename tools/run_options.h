@@ -9,13 +9,15 @@
 #include "engine/model.h"
 #include "engine/sampling_options.h"
 #include "engine/session.h"
+#include "tools/kernel_choice.h"
 #include "tools/options.h"
 
 namespace gemma {
 
 struct RunFlags {
   // model
-  std::optional<std::string> model, scheme, kv_type, isa;
+  std::optional<std::string> model, scheme, kv_type;
+  KernelFlags kernels;
   uint64_t threads = 0;
   uint64_t context = 0;
   // what to answer

@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
 #include "kernels/avx2/static_panel.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
 namespace {
@@ -74,7 +74,12 @@ struct Int2Static {
 
 void matmul_int2_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
-  for_each_tile<Int2Static>(w, acts, row0, row1, out, out_stride);
+  if (acts.tokens >= kManyTokens) {
+    multiply_unpacked<Int2Bytes, Int16Sums<Unsigned::kActivations, 1, kSumLines / kGroupLines>, FixedScales>(
+        w, acts, row0, row1, out, out_stride);
+  } else {
+    for_each_tile<Int2Static>(w, acts, row0, row1, out, out_stride);
+  }
 }
 
 }  // namespace gemma::kernels::avx2

@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
-#include "kernels/avx2/panel.h"
+#include "kernels/avx2/unpack.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
 namespace {
@@ -39,15 +39,8 @@ struct Int4Channel {
         }
       }
     }
-    const float* scales = w.scales + panel * kPanelRows;
     for (size_t t = 0; t < T; ++t) {
-      __m256 results[2];
-      for (size_t half = 0; half < 2; ++half) {
-        const __m256 scale =
-            _mm256_mul_ps(_mm256_loadu_ps(scales + half * 8), _mm256_set1_ps(acts.scales[token + t]));
-        results[half] = _mm256_mul_ps(_mm256_cvtepi32_ps(total[t][half]), scale);
-      }
-      store_rows(results[0], results[1], rows, out + t * out_stride);
+      store_scaled(w, acts, panel, token + t, total[t][0], total[t][1], rows, out + t * out_stride);
     }
   }
 };
@@ -56,7 +49,12 @@ struct Int4Channel {
 
 void matmul_int4_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
-  for_each_tile<Int4Channel>(w, acts, row0, row1, out, out_stride);
+  if (acts.tokens >= kManyTokens) {
+    multiply_unpacked<Int4Bytes<0>, Int16Sums<Unsigned::kWeights>, ChannelScales<8>>(w, acts, row0, row1, out,
+                                                                                     out_stride);
+  } else {
+    for_each_tile<Int4Channel>(w, acts, row0, row1, out, out_stride);
+  }
 }
 
 }  // namespace gemma::kernels::avx2

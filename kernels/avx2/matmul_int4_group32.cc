@@ -1,13 +1,10 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
-#include "kernels/avx2/panel.h"
+#include "kernels/avx2/unpacked_groups.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
 namespace {
-
-constexpr size_t kScaleBytes = kPanelRows * sizeof(uint16_t);
-constexpr size_t kGroupBytes = kNibbleGroupBytes + kScaleBytes;
 
 struct Int4Group32 {
   template <size_t T>
@@ -39,11 +36,40 @@ struct Int4Group32 {
   }
 };
 
+struct ManyTokens {
+  template <size_t T>
+  GEMMA_AVX2 static void multiply(const GroupBlock& block, size_t n, const int8_t* x, size_t x_stride,
+                                  const float* x_scales, const int32_t* x_sums, size_t groups,
+                                  float* totals) {
+    for (size_t g = 0; g < n; ++g, x += kGroup, ++x_scales, ++x_sums) {
+      __m256i sums[T][2];
+      multiply_byte_group<T, Unsigned::kWeights, true>(block.bytes[g], x, x_stride, sums);
+      const __m256 scales0 = _mm256_load_ps(block.scales[g]), scales1 = _mm256_load_ps(block.scales[g] + 8);
+#pragma GCC unroll 6
+      for (size_t t = 0; t < T; ++t) {
+        const __m256i zero = _mm256_slli_epi32(_mm256_set1_epi32(x_sums[t * groups]), 3);
+        const __m256 x_scale = _mm256_set1_ps(x_scales[t * groups]);
+        const __m256 isum0 = _mm256_cvtepi32_ps(_mm256_sub_epi32(widen(sums[t][0]), zero));
+        const __m256 isum1 = _mm256_cvtepi32_ps(_mm256_sub_epi32(widen(sums[t][1]), zero));
+        const __m256 product0 = _mm256_mul_ps(isum0, _mm256_mul_ps(scales0, x_scale));
+        const __m256 product1 = _mm256_mul_ps(isum1, _mm256_mul_ps(scales1, x_scale));
+        float* total = totals + t * kPanelRows;
+        _mm256_store_ps(total, _mm256_add_ps(product0, _mm256_load_ps(total)));
+        _mm256_store_ps(total + 8, _mm256_add_ps(product1, _mm256_load_ps(total + 8)));
+      }
+    }
+  }
+};
+
 }  // namespace
 
 void matmul_int4_group32(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
-  for_each_tile<Int4Group32>(w, acts, row0, row1, out, out_stride);
+  if (acts.tokens >= kManyTokens) {
+    multiply_unpacked_groups<ManyTokens>(w, acts, row0, row1, out, out_stride);
+  } else {
+    for_each_tile<Int4Group32>(w, acts, row0, row1, out, out_stride);
+  }
 }
 
 }  // namespace gemma::kernels::avx2

@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
 #include "kernels/avx2/static_panel.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
 namespace {
@@ -64,7 +64,12 @@ struct Int4Static {
 
 void matmul_int4_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
-  for_each_tile<Int4Static>(w, acts, row0, row1, out, out_stride);
+  if (acts.tokens >= kManyTokens) {
+    multiply_unpacked<Int4Bytes<8>, Int16Sums<Unsigned::kActivations>, FixedScales>(w, acts, row0, row1, out,
+                                                                                    out_stride);
+  } else {
+    for_each_tile<Int4Static>(w, acts, row0, row1, out, out_stride);
+  }
 }
 
 }  // namespace gemma::kernels::avx2

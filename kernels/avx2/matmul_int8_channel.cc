@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
-#include "kernels/avx2/panel.h"
+#include "kernels/avx2/unpack.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
 namespace {
@@ -45,15 +45,28 @@ struct Int8Channel {
       for (size_t t = 0; t < T; ++t) std::memcpy(last[t], x + t * w.cols + whole * 4, w.cols % 4);
       multiply_lines<T>(line + whole * kLine, 1, last[0], 4, total);
     }
-    const float* scales = w.scales + panel * kPanelRows;
     for (size_t t = 0; t < T; ++t) {
-      __m256 results[2];
-      for (size_t half = 0; half < 2; ++half) {
-        const __m256 scale =
-            _mm256_mul_ps(_mm256_loadu_ps(scales + half * 8), _mm256_set1_ps(acts.scales[token + t]));
-        results[half] = _mm256_mul_ps(_mm256_cvtepi32_ps(total[t][half]), scale);
+      store_scaled(w, acts, panel, token + t, total[t][0], total[t][1], rows, out + t * out_stride);
+    }
+  }
+};
+
+// Many tokens of 8-bit activations meet the two nibbles of an unsigned level (level + 128) apart: no signs to
+// move, and 8 products are added before they are widened.
+struct Int8Planes {
+  static constexpr size_t kPlanes = 2, kPackedGroup = kByteGroup;
+
+  GEMMA_AVX2 static void unpack(const MatrixView& w, size_t panel, size_t group, size_t n, std::byte* bytes) {
+    const __m256i nibble = _mm256_set1_epi8(15), sign_bits = _mm256_set1_epi8(-128);
+    const std::byte* packed = packed_group(w, panel, group, kPackedGroup);
+    for (size_t g = 0; g < n; ++g, packed += kByteGroup, bytes += 2 * kByteGroup) {
+      for (size_t i = 0; i < kByteGroup; i += 32) {
+        const __m256i levels = _mm256_xor_si256(load(packed + i), sign_bits);
+        auto* to = reinterpret_cast<__m256i*>(bytes + i);
+        _mm256_store_si256(to, _mm256_and_si256(levels, nibble));
+        _mm256_store_si256(to + kByteGroup / sizeof(__m256i),
+                           _mm256_and_si256(_mm256_srli_epi16(levels, 4), nibble));
       }
-      store_rows(results[0], results[1], rows, out + t * out_stride);
     }
   }
 };
@@ -62,7 +75,16 @@ struct Int8Channel {
 
 void matmul_int8_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
-  for_each_tile<Int8Channel>(w, acts, row0, row1, out, out_stride);
+  if (acts.tokens < kManyTokens) {
+    for_each_tile<Int8Channel>(w, acts, row0, row1, out, out_stride);
+  } else if (acts.kind == ActivationKind::kInt4Token) {
+    // Small enough for whole bytes: as fast as weights of 4 bits.
+    multiply_unpacked<Int8Bytes, Int16Sums<Unsigned::kWeights>, ChannelScales<128>>(w, acts, row0, row1, out,
+                                                                                    out_stride);
+  } else {
+    multiply_unpacked<Int8Planes, Int16Sums<Unsigned::kWeights, 2>, ChannelScales<128>>(w, acts, row0, row1,
+                                                                                        out, out_stride);
+  }
 }
 
 }  // namespace gemma::kernels::avx2

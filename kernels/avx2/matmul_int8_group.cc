@@ -1,8 +1,8 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
 #include "kernels/avx2/panel.h"
 #include "kernels/int8_group.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
 namespace {

@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/integer_kernels.h"
 #include "kernels/avx2/static_panel.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
 namespace {
@@ -75,11 +75,42 @@ struct Int8Static {
   }
 };
 
+// Two planes: w = 16 * upper + lower with lower -8..7 and so upper -8..8, which leaves both within a run of 8
+// lines.
+struct Int8SignedPlanes {
+  static constexpr size_t kPlanes = 2, kPackedGroup = kByteGroup;
+
+  GEMMA_AVX2 static void unpack(const MatrixView& w, size_t panel, size_t group, size_t n, std::byte* bytes) {
+    const std::byte* packed = packed_group(w, panel, group, kPackedGroup);
+    const __m256i nibble = _mm256_set1_epi8(15), eight = _mm256_set1_epi8(8);
+    const __m256i sign = lookup(kSigned);
+    for (size_t g = 0; g < n; ++g, packed += kByteGroup, bytes += 2 * kByteGroup) {
+      for (size_t i = 0; i < kByteGroup; i += 32) {
+        // lower = ((w + 8) & 15) - 8; what is added carries into the upper nibble. Beyond 127 (w of 120 and
+        // more) the carry makes it -8 where 8 is meant: the blend puts that right.
+        const __m256i weights = load(packed + i);
+        const __m256i raised = _mm256_add_epi8(weights, eight);
+        const __m256i upper =
+            _mm256_shuffle_epi8(sign, _mm256_and_si256(_mm256_srli_epi16(raised, 4), nibble));
+        const __m256i wrapped = _mm256_cmpgt_epi8(weights, _mm256_set1_epi8(119));
+        auto* to = reinterpret_cast<__m256i*>(bytes + i);
+        _mm256_store_si256(to, _mm256_sub_epi8(_mm256_and_si256(raised, nibble), eight));
+        _mm256_store_si256(to + kByteGroup / sizeof(__m256i), _mm256_blendv_epi8(upper, eight, wrapped));
+      }
+    }
+  }
+};
+
 }  // namespace
 
 void matmul_int8_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
-  for_each_tile<Int8Static>(w, acts, row0, row1, out, out_stride);
+  if (acts.tokens >= kManyTokens) {
+    multiply_unpacked<Int8SignedPlanes, Int16Sums<Unsigned::kActivations, 2>, FixedScales>(
+        w, acts, row0, row1, out, out_stride);
+  } else {
+    for_each_tile<Int8Static>(w, acts, row0, row1, out, out_stride);
+  }
 }
 
 }  // namespace gemma::kernels::avx2

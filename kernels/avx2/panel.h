@@ -105,6 +105,18 @@ GEMMA_AVX2_INLINE void store_rows(__m256 rows0, __m256 rows1, size_t n, float* o
   std::memcpy(out, all, n * sizeof(float));
 }
 
+// Stores float(sum) * (w_scale * x_scale) of a panel's first `rows` rows: kernels with one scale a row and
+// token.
+GEMMA_AVX2_INLINE void store_scaled(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
+                                    __m256i sums0, __m256i sums1, size_t rows, float* out) {
+  const float* scales = w.scales + panel * kPanelRows;
+  const __m256 x_scale = _mm256_set1_ps(acts.scales[token]);
+  const __m256 scale0 = _mm256_mul_ps(_mm256_loadu_ps(scales), x_scale);
+  const __m256 scale1 = _mm256_mul_ps(_mm256_loadu_ps(scales + 8), x_scale);
+  store_rows(_mm256_mul_ps(_mm256_cvtepi32_ps(sums0), scale0),
+             _mm256_mul_ps(_mm256_cvtepi32_ps(sums1), scale1), rows, out);
+}
+
 // Calls Kernel::tile<T>(w, acts, panel, first token, rows wanted, out of that panel and token, out_stride)
 // for every panel of rows [row0, row1) and every tile of tokens. Tokens are the inner loop: a panel is read
 // from memory once and stays in the cache for the others.

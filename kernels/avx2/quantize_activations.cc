@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "kernels/avx2/integer_kernels.h"
 #include "kernels/avx2/panel.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
 namespace {

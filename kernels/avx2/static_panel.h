@@ -6,7 +6,7 @@
 // 255 * 2 * 2 = 1020 for 2 bits, so 32 (32640). One more could wrap.
 #pragma once
 
-#include "kernels/avx2/panel.h"
+#include "kernels/avx2/unpack.h"
 #include "kernels/static_scales.h"
 
 namespace gemma::kernels::avx2 {
@@ -71,5 +71,18 @@ GEMMA_AVX2_INLINE void store_outputs(const MatrixView& w, size_t panel, const __
                outputs_of(total[t][1], factors + 8, w.statics.output), rows, out + t * out_stride);
   }
 }
+
+// The scales of multiply_unpacked (unpacked_panel.h).
+struct FixedScales {
+  static const uint8_t* inputs(const Activations& acts) { return acts.u; }
+  static void begin(const MatrixView& w, const Activations&, size_t panel, size_t, int32_t* totals) {
+    std::copy_n(w.statics.zero_sums + panel * kPanelRows, kPanelRows, totals);
+  }
+  GEMMA_AVX2 static void finish(const MatrixView& w, const Activations&, size_t panel, size_t,
+                                const int32_t* totals, size_t rows, float* out) {
+    const __m256i total[1][2] = {{load(totals), load(totals + 8)}};
+    store_outputs<1>(w, panel, total, rows, out, 0);
+  }
+};
 
 }  // namespace gemma::kernels::avx2

@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx512vnni/integer_kernels.h"
 #include "kernels/avx512vnni/panel.h"
+#include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx512vnni {
 namespace {

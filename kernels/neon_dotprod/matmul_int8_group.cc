@@ -1,5 +1,5 @@
 #include "kernels/int8_group.h"
-#include "kernels/neon_dotprod/integer_kernels.h"
+#include "kernels/integer_kernels.h"
 #include "kernels/neon_dotprod/panel.h"
 
 #if defined(GEMMA_HAVE_NEON_DOTPROD)

@@ -6,10 +6,9 @@
 // sum of the activations, is where the sums begin, negated. Int8 levels need nothing.
 #pragma once
 
-// Functions carry their instruction set themselves: no file needs a flag of its own. Clang declares vdotq_s32
-// only to files compiled for it before version 16; built by such a one, neon-dotprod runs the definitions.
-#if defined(__aarch64__) && (!defined(__clang__) || __clang_major__ >= 16 || defined(__ARM_FEATURE_DOTPROD))
-#define GEMMA_HAVE_NEON_DOTPROD 1
+#include "kernels/integer_kernels.h"
+
+#if defined(GEMMA_HAVE_NEON_DOTPROD)
 
 #include <arm_neon.h>
 
@@ -21,6 +20,7 @@
 #include "kernels/activations.h"
 #include "kernels/matrix.h"
 
+// Functions carry their instruction set themselves: no file needs a flag of its own.
 #if defined(__clang__)
 #define GEMMA_DOTPROD [[gnu::target("dotprod")]]
 #define GEMMA_DOTPROD_INLINE [[gnu::target("dotprod"), gnu::always_inline]] inline

@@ -1,4 +1,4 @@
-#include "kernels/neon_dotprod/integer_kernels.h"
+#include "kernels/integer_kernels.h"
 #include "kernels/neon_dotprod/static_panel.h"
 
 #if defined(GEMMA_HAVE_NEON_DOTPROD)

@@ -154,15 +154,32 @@ TEST_CASE("no extreme of levels overflows an intermediate sum") {
   for (auto format : {WeightFormat::kInt4Group32, WeightFormat::kInt4Channel, WeightFormat::kInt8Channel}) {
     for (Fill weights : kFills) {
       for (Fill inputs : kFills) {
-        for (size_t tokens : {1, 5}) check_every_isa(format, 18, 2112, tokens, weights, inputs, 127, engine);
+        for (size_t tokens : {1, 5, 21})
+          check_every_isa(format, 18, 2112, tokens, weights, inputs, 127, engine);
       }
     }
   }
 }
 
+TEST_CASE("any number of tokens, in one tile or in many, has the definition's bits") {
+  std::mt19937 engine(7);
+  for (auto format : {WeightFormat::kInt4Group32, WeightFormat::kInt4Channel, WeightFormat::kInt8Channel}) {
+    const size_t cols = format == WeightFormat::kInt4Group32 ? 96 : 77;
+    for (size_t tokens = 1; tokens <= 33; ++tokens) {
+      check_every_isa(format, 19, cols, tokens, Fill::kRandom, Fill::kRandom, 127, engine);
+    }
+    check_every_isa(format, 17, cols, 203, Fill::kRandom, Fill::kRandom, 127, engine);
+  }
+}
+
 TEST_CASE("activations of 4-bit levels run through the same kernels") {
   std::mt19937 engine(3);
-  for (size_t tokens : {1, 6}) {
+  for (Fill weights : kFills) {
+    for (Fill inputs : kFills) {
+      check_every_isa(WeightFormat::kInt8Channel, 17, 300, 19, weights, inputs, 7, engine);
+    }
+  }
+  for (size_t tokens : {1, 6, 21}) {
     check_every_isa(WeightFormat::kInt8Channel, 33, 544, tokens, Fill::kRandom, Fill::kRandom, 7, engine);
     check_every_isa(WeightFormat::kInt4Channel, 33, 544, tokens, Fill::kRandom, Fill::kRandom, 7, engine);
   }

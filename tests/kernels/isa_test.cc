@@ -9,10 +9,8 @@
 namespace gemma::kernels {
 namespace {
 
-constexpr Isa kAll[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512Vnni, Isa::kNeon, Isa::kNeonDotprod};
-
 TEST_CASE("every instruction set has the name it is parsed by") {
-  for (Isa isa : kAll) CHECK(parse_isa(to_string(isa)) == isa);
+  for (Isa isa : all_isas()) CHECK(parse_isa(to_string(isa)) == isa);
   CHECK(to_string(Isa::kAvx512Vnni) == "avx512vnni");
   CHECK(to_string(Isa::kNeonDotprod) == "neon-dotprod");
 }
@@ -28,15 +26,17 @@ TEST_CASE("the supported instruction sets are distinct, best first, portable las
   for (size_t i = 0; i < isas.size(); ++i) CHECK(std::count(isas.begin(), isas.end(), isas[i]) == 1);
   const auto place = [&](Isa isa) { return std::find(isas.begin(), isas.end(), isa); };
   if (place(Isa::kAvx512Vnni) != isas.end()) CHECK(place(Isa::kAvx512Vnni) < place(Isa::kAvx2));
+  if (place(Isa::kAvxVnni) != isas.end()) CHECK(place(Isa::kAvxVnni) < place(Isa::kAvx2));
   if (place(Isa::kNeonDotprod) != isas.end()) CHECK(place(Isa::kNeonDotprod) < place(Isa::kNeon));
+  if (place(Isa::kNeonI8mm) != isas.end()) CHECK(place(Isa::kNeonI8mm) < place(Isa::kNeonDotprod));
 }
 
 TEST_CASE("only instruction sets of this kind of CPU are supported") {
   for (Isa isa : supported_isas()) {
 #if defined(__x86_64__)
-    CHECK((isa == Isa::kPortable || isa == Isa::kAvx2 || isa == Isa::kAvx512Vnni));
+    CHECK((isa == Isa::kPortable || isa == Isa::kAvx2 || isa == Isa::kAvxVnni || isa == Isa::kAvx512Vnni));
 #elif defined(__aarch64__)
-    CHECK((isa == Isa::kPortable || isa == Isa::kNeon || isa == Isa::kNeonDotprod));
+    CHECK((isa == Isa::kPortable || isa == Isa::kNeon || isa == Isa::kNeonDotprod || isa == Isa::kNeonI8mm));
 #else
     CHECK(isa == Isa::kPortable);
 #endif
@@ -44,7 +44,7 @@ TEST_CASE("only instruction sets of this kind of CPU are supported") {
 }
 
 TEST_CASE("a table knows its instruction set and lacks no entry") {
-  for (Isa isa : kAll) {
+  for (Isa isa : all_isas()) {
     CAPTURE(to_string(isa));
     const KernelTable& table = kernel_table(isa);
     CHECK(table.isa == isa);
@@ -78,7 +78,7 @@ TEST_CASE("the default table is of an instruction set this CPU has") {
 #if defined(__x86_64__)
 TEST_CASE("a vector table has its own integer kernels") {
   const KernelTable& portable = kernel_table(Isa::kPortable);
-  for (Isa isa : {Isa::kAvx2, Isa::kAvx512Vnni}) {
+  for (Isa isa : {Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512Vnni}) {
     CHECK((kernel_table(isa).matmul_int4_group32 != portable.matmul_int4_group32));
     CHECK((kernel_table(isa).matmul_int4_channel != portable.matmul_int4_channel));
     CHECK((kernel_table(isa).matmul_int8_channel != portable.matmul_int8_channel));

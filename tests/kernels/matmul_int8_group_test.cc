@@ -102,7 +102,7 @@ TEST_CASE("int8 in groups has the definition's bits on every instruction set") {
   size_t height = 0;
   for (Kind kind : kKinds) {
     for (size_t cols : {32, 64, 96, 256, 1056}) {
-      for (size_t tokens : {1, 2, 3, 6, 8, 13}) {
+      for (size_t tokens : {1, 2, 3, 6, 8, 13, 33}) {
         check_every_isa(kind, heights[height++ % 5], cols, tokens, Fill::kRandom, Fill::kRandom, engine);
       }
     }

@@ -139,12 +139,23 @@ TEST_CASE("every instruction set has the definition's bits at any width, height 
   }
 }
 
+TEST_CASE("any number of tokens, in one tile or in many, has the definition's bits") {
+  std::mt19937 engine(7);
+  for (int bits : kWidths) {
+    for (size_t tokens = 1; tokens <= 33; ++tokens) {
+      check_every_isa(bits, 19, 77, tokens, Fill::kRandom, Fill::kRandom, true, engine);
+    }
+    check_every_isa(bits, 17, 77, 203, Fill::kRandom, Fill::kRandom, true, engine);
+  }
+}
+
 TEST_CASE("no extreme of levels overflows an intermediate sum") {
   std::mt19937 engine(2);
   for (int bits : kWidths) {
     for (Fill weights : kFills) {
       for (Fill inputs : kFills) {
-        for (size_t tokens : {1, 7}) check_every_isa(bits, 18, 2112, tokens, weights, inputs, false, engine);
+        for (size_t tokens : {1, 7, 21})
+          check_every_isa(bits, 18, 2112, tokens, weights, inputs, false, engine);
       }
     }
   }

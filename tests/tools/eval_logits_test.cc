@@ -199,8 +199,8 @@ TEST_CASE("what cannot be computed is refused before anything is written") {
     CHECK(refused(request).message() == "--kv-type: expected one of f32, bf16, f16, found 'f8'");
   }
   SUBCASE("an unknown instruction set") {
-    request.isa = "mmx";
-    CHECK(refused(request).what == "unknown instruction set 'mmx'");
+    request.kernels.isa = "mmx";
+    CHECK(refused(request).what == "unknown instruction set \"mmx\"");
   }
   SUBCASE("more tokens than the model has positions") {
     std::string many = "[2";

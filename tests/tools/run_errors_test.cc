@@ -160,6 +160,30 @@ TEST_CASE("an instruction set that this CPU lacks or nobody knows is refused, by
                 "GEMMA_ISA: unknown instruction set \"sse9\"");
 }
 
+TEST_CASE("a kernel that this CPU lacks or nobody knows is refused, with the nearest name") {
+#if defined(__x86_64__)
+  const std::string foreign = "quantize_activations/neon-dotprod";
+  refuses({"--kernel", foreign}, 2, "--kernel: unknown kernel");
+#endif
+  refuses({"--kernel", "int4_group23/portable"}, 2,
+          "--kernel: unknown kernel \"int4_group23/portable\" (did you mean int4_group32/portable?");
+  refuses({"--kernel", "dot/portable,cosine"}, 2, "--kernel: unknown kernel \"cosine\"");
+  check_refused(gemma_run({"-p", "hi"}, {.environment = {"GEMMA_KERNEL=rope/none"}}), 2,
+                "GEMMA_KERNEL: unknown kernel \"rope/none\"");
+}
+
+TEST_CASE("the list of kernels marks what would be called") {
+  const Outcome list = gemma_run({"--list-kernels", "--isa", "portable"});
+  CHECK(list.exit_code == 0);
+  CHECK(contains(list.text, "int4_group32/portable                chosen\n"));
+#if defined(__x86_64__)
+  CHECK(contains(list.text, "int4_group32/avxvnni "));
+#endif
+  const Outcome forced = gemma_run({"--list-kernels", "--kernel", "rms_norm/portable,int4_channel/portable"});
+  CHECK(contains(forced.text, "rms_norm/portable                    chosen\n"));
+  CHECK(contains(forced.text, "int4_channel/portable                chosen\n"));
+}
+
 TEST_CASE("a full disk is an error, for text and for JSON") {
   if (!fs::exists("/dev/full")) return;
   for (const char* form : {"--greedy", "--json"}) {

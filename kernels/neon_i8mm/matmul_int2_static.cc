@@ -1,0 +1,15 @@
+#include "kernels/neon_i8mm/panel.h"
+
+#if defined(GEMMA_HAVE_NEON_I8MM)
+
+namespace gemma::kernels::neon_i8mm {
+
+void matmul_int2_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
+                        size_t out_stride) {
+  for_each_tile<StaticKernel<Int2Levels>, kTileTokens>(neon_dotprod::matmul_int2_static, w, acts, row0, row1,
+                                                       out, out_stride);
+}
+
+}  // namespace gemma::kernels::neon_i8mm
+
+#endif
