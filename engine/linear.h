@@ -65,7 +65,7 @@ class LinearInput {
   const float* x_;
   size_t tokens_;
   size_t cols_;
-  InputFormat made_;   // what the scratch holds of this input; float: nothing
+  InputFormat made_;  // what the scratch holds of this input; float: nothing
   bool met_ = false;  // whether all rows are known to be written
 };
 
