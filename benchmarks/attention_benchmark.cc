@@ -1,5 +1,5 @@
-// One query head against a cache: decoding at a depth, one thread, keys and values from memory. Multiply-adds
-// are those of scores and sums (2 * depth * head_dim); the exponentials come on top.
+// The query heads of one KV head against its cache: decoding at a depth, one thread, keys and values from
+// memory. Multiply-adds are those of scores and sums (2 * depth * head_dim a head); exponentials come on top.
 //
 //   gemma-benchmarks --benchmark_filter='attention/.*/f16'
 #include <set>
@@ -24,33 +24,36 @@ struct Type {
 };
 constexpr Type kTypes[] = {{"f16", KvType::kF16, 2}, {"bf16", KvType::kBf16, 2}, {"f32", KvType::kF32, 4}};
 
+constexpr size_t kHeads = 8;  // that share a KV head, as in E2B
+
 void attention(benchmark::State& state, const Type& type, Isa isa, size_t head_dim, size_t depth) {
   const size_t half = depth * head_dim * type.bytes;  // all keys, or all values
   const size_t copies = kArenaBytes / (2 * half);
   const std::byte* data = weight_arena();
   if (data == nullptr || copies == 0) return state.SkipWithError("the cache has no room");
-  const std::vector<float> q(head_dim, 1e-3f);
-  std::vector<float> scratch(depth), out(head_dim);
+  const size_t width = kHeads * head_dim;
+  const std::vector<float> query(width, 1e-3f);
+  std::vector<float> scratch(kAttentionScratch), mix(width), part(width);
+  std::vector<float> sums(4 * kHeads);
+  const AttentionQueries q = {query.data(), width, depth - 1, 1, kHeads, head_dim, depth};
+  const AttentionState all = {sums.data(), sums.data() + kHeads, mix.data(), width};
+  const AttentionState one = {sums.data() + 2 * kHeads, sums.data() + 3 * kHeads, part.data(), width};
+  const KernelTable& table = kernel_table(isa);
   size_t copy = 0;
   for ([[maybe_unused]] auto _ : state) {
     const std::byte* keys = data + copy * 2 * half;
-    const AttentionHead head = {.q = q.data(),
-                                .k = keys,
-                                .v = keys + half,
-                                .type = type.type,
-                                .slot_stride = head_dim,
-                                .slots = depth,
-                                .head_dim = head_dim,
-                                .first = 0,
-                                .last = depth - 1,
-                                .scratch = scratch.data(),
-                                .out = out.data()};
-    kernel_table(isa).attention_head(head);
-    benchmark::DoNotOptimize(out.data());
+    const KeyValues kv = {keys, keys + half, type.type, head_dim, depth};
+    table.attention_span(q, kv, 0, kFullSpan, all, scratch.data());
+    for (size_t begin = kFullSpan; begin < depth; begin += kFullSpan) {
+      table.attention_span(q, kv, begin, begin + kFullSpan, one, scratch.data());
+      table.attention_merge(q, all, one);
+    }
+    table.attention_finish(q, all);
+    benchmark::DoNotOptimize(mix.data());
     benchmark::ClobberMemory();
     copy = (copy + 1) % copies;
   }
-  set_rates(state, {static_cast<double>(2 * half), static_cast<double>(2 * depth * head_dim), isa,
+  set_rates(state, {static_cast<double>(2 * half), static_cast<double>(2 * depth * width), isa,
                     PeakOperands::kFloat32, 1});
 }
 

@@ -99,10 +99,11 @@ Result<void> Exporter::write(const Item& item, SafetensorsWriter& writer, Packed
       StoredTensor::Scratch scratch;
       std::vector<float> values(cols), rounded(cols);
       std::vector<int8_t> levels;
+      std::vector<float> scales;
       for (size_t r = begin; r < end && outcomes[thread]; ++r) {
         outcomes[thread] = stored->floats(row0 + r, 1, scratch, values.data());
         rounded = values;
-        quantizer->fake(rounded, levels);
+        quantizer->fake(rounded, levels, scales);
         errors[r] = squares[r] = 0;
         for (size_t c = 0; c < cols; ++c) {
           block[r * cols + c] = kernels::to_bf16(rounded[c]);

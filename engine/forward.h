@@ -4,17 +4,24 @@
 //
 // The result for a position does not depend on how the sequence was cut into chunks: every kernel sums in an
 // order of absolute indices (kernels/kernel_table.h).
+//
+// A chunk is one run of all threads (engine/phases.h). Work on single rows is shared by rows, always in the
+// same way, so a row's norm, its quantization and its sum need no meeting in between; matrices are shared by
+// their rows; attention by heads, positions and spans of keys. A layer has 13 meetings.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "engine/activation_observer.h"
 #include "engine/kv_cache.h"
 #include "engine/linear.h"
+#include "engine/phases.h"
 #include "engine/thread_team.h"
 #include "engine/weights.h"
 
@@ -47,7 +54,7 @@ class Forward {
     Buffer& (*of)(Forward& forward);
     MemoryPart part;
     size_t rows, row_floats;
-    enum class Rows { kTokens, kThreads, kLogits } counts;
+    enum class Rows { kTokens, kThreads, kPositions, kLogits } counts;
   };
   static std::vector<PlannedBuffer> plan(const ModelConfig& config, size_t chunk, size_t context,
                                          size_t threads);
@@ -60,23 +67,61 @@ class Forward {
   Result<void> run(const ChunkRequest& request, KvCache& cache);
 
  private:
-  struct Rows;  // the positions still in flight
+  // Positions still in flight, a suffix of the chunk. Buffers that live as long as the chunk (x_, ple_, cos_,
+  // sin_, normed_) have them from row `skipped` on, all others from row 0.
+  struct Rows {
+    size_t first;  // position
+    size_t count;
+    size_t skipped;
+    void keep_from(size_t n) {
+      first += n;
+      count -= n;
+      skipped += n;
+    }
+  };
+  struct Routed {  // one of a token's experts
+    uint32_t expert;
+    float weight;
+    uint32_t place;  // of its row among those of all experts
+  };
 
-  Result<void> embed(const ChunkRequest& request);
-  Result<void> per_layer_inputs(const ChunkRequest& request);
-  void angles(const Rows& rows);
-  void attention(size_t layer, Rows& rows, size_t first_wanted, KvCache& cache);
-  void mlp(size_t layer, const Rows& rows);
-  void experts(size_t layer, const Rows& rows);
-  void per_layer_block(size_t layer, const Rows& rows);
-  void head(const Rows& rows, const LogitsSink& sink);
-  void keep_from(Rows& rows, size_t first);
+  // What every worker does.
+  bool begin(Worker& me, const ChunkRequest& request);  // false: a row could not be read
+  void embed(Worker& me, const ChunkRequest& request);
+  void per_layer_inputs(Worker& me, const ChunkRequest& request);
+  void layer(Worker& me, size_t index, Rows& rows, size_t first_wanted, KvCache& cache);
+  void attention(Worker& me, size_t layer, Rows& rows, size_t first_wanted, KvCache& cache);
+  void attend(Worker& me, size_t layer, const Rows& rows, const KvCache& cache);
+  void attend_in_spans(Worker& me, size_t layer, const Rows& rows, const KvCache& cache);
+  void mlp(Worker& me, size_t layer, const Rows& rows);
+  void gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, size_t width);
+  void experts(Worker& me, size_t layer, const Rows& rows);
+  void route(Worker& me, const LayerWeights& w, const Rows& rows);
+  void observe_experts(Worker& me, const LayerWeights& w, size_t first, size_t last);
+  void per_layer_block(Worker& me, size_t layer, const Rows& rows);
+  void head(Worker& me, const Rows& rows, size_t row0);
 
-  void norm(const float* x, const std::vector<float>& weight, size_t rows, size_t width, float* y);
-  void multiply(const Matrix& w, LinearInput& input, float* out, size_t out_stride) {
-    linear(*kernels_, *team_, w, input, out, out_stride);
-    if (observer_ != nullptr) observer_->observe(w, input.rows(), input.tokens(), out, out_stride);
+  Result<void> first_failure();
+  void hand_out_logits(const Rows& rows, const LogitsSink& sink);
+
+  float* row(Buffer& buffer, const Rows& rows, size_t width) {
+    return buffer.as<float>() + rows.skipped * width;
   }
+  float eps() const { return static_cast<float>(config_->rms_norm_eps); }
+  void norm(const float* x, const std::vector<float>& weight, size_t width, float* y) const {
+    kernels_->rms_norm(x, weight.empty() ? nullptr : weight.data(), eps(), width, y);
+  }
+  // y = rmsnorm(x) of each of this worker's rows.
+  void norm_rows(Worker& me, const float* x, const std::vector<float>& weight, size_t rows, size_t width,
+                 float* y) const {
+    me.share(rows, [&](size_t r) { norm(x + r * width, weight, width, y + r * width); });
+  }
+  // stream += rmsnorm(branch), row by row.
+  void add_normed(Worker& me, float* branch, const std::vector<float>& weight, size_t rows, float* stream);
+  // W x, whole for all workers when it returns.
+  void multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride);
+  // W x; the workers have yet to meet.
+  void multiply_ahead(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride);
 
   const ModelConfig* config_ = nullptr;
   const Weights* weights_ = nullptr;
@@ -95,16 +140,23 @@ class Forward {
   Buffer ple_;                     // (chunk, layers * ple_width)
   Buffer ple_gate_;                // (chunk, ple_width)
   Buffer moe_;                     // (chunk, hidden) sum of the experts
-  Buffer expert_in_, expert_out_;  // (chunk, hidden) rows of one expert
-  Buffer scores_;                  // (threads, context)
+  Buffer expert_in_, expert_out_;  // (experts' rows, hidden)
+  Buffer expert_gate_up_;          // (experts' rows, 2 * expert_width)
+  Buffer expert_hidden_;           // (experts' rows, expert_width)
+  Buffer weights_of_keys_;         // (threads, kernels::kAttentionScratch)
+  Buffer tile_state_;              // (threads, what a tile of queries gathers from one span)
+  Buffer span_state_;              // (spans of the context, what one position's queries gather)
+  Buffer table_rows_;              // (threads, layers * ple_width)
   Buffer cos_[2], sin_[2];         // (chunk, head_dim / 2), sliding and full
   Buffer logits_;                  // (kLogitRows, vocab)
   std::vector<double> frequencies_[2];
-  struct Routed {
-    uint32_t token;
-    float weight;
-  };
-  std::vector<std::vector<Routed>> routed_;  // per expert
+  std::vector<Routed> routed_;           // (chunk, experts per token), ascending
+  std::vector<uint32_t> expert_begin_;   // (experts + 1) where an expert's rows begin
+  std::vector<uint32_t> expert_tokens_;  // the token of each of those rows
+  PhaseTeam phases_;
+  std::vector<StoredTensor::Scratch> reading_;  // per thread
+  std::vector<Result<void>> outcomes_;          // per thread
+  std::unique_ptr<std::atomic<bool>> failed_;
 };
 
 }  // namespace gemma

@@ -1,5 +1,5 @@
-// y = W x over a team of threads, in whatever arithmetic the matrix's scheme asks for. The input is quantized
-// once and shared by every matrix that reads it in the same way (q, k and v; gate and up).
+// y = W x between the workers of a team, in whatever arithmetic the matrix's scheme asks for. The input is
+// quantized once and shared by every matrix that reads it in the same way (q, k and v; gate and up).
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 #include "engine/buffer.h"
 #include "engine/matrix.h"
 #include "engine/memory_range.h"
-#include "engine/thread_team.h"
+#include "engine/phases.h"
 #include "kernels/kernel_table.h"
 
 namespace gemma {
@@ -32,8 +32,8 @@ class LinearScratch {
 
  private:
   friend class LinearInput;
-  friend void linear(const kernels::KernelTable&, const ThreadTeam&, const Matrix&, class LinearInput&,
-                     float*, size_t);
+  friend void linear_rows(const kernels::KernelTable&, const Matrix&, const kernels::Activations&,
+                          LinearScratch&, size_t, size_t, size_t, float*, size_t);
   Buffer fake_;    // float   (tokens, max_cols)
   Buffer levels_;  // int8_t  (tokens, max_cols)
   Buffer scales_;  // float   (tokens, max_cols / 8): one per group; groups are 8 columns or more here
@@ -42,35 +42,48 @@ class LinearScratch {
   size_t max_cols_ = 0;
 };
 
-// Float rows (tokens, cols) on their way into one or more matrices. Levels are made on first use and kept
-// until a matrix asks for others. One input at a time may use a scratch.
+// Float rows (tokens, cols) on their way into one or more matrices, as one worker sees them: every worker of
+// a run makes its own, all over the same rows and scratch. Levels are made on first use and kept until a
+// matrix asks for others. One input at a time may use a scratch.
 class LinearInput {
  public:
   LinearInput(LinearScratch& scratch, const float* x, size_t tokens, size_t cols)
-      : scratch_(scratch), x_(x), tokens_(tokens), cols_(cols) {}
+      : scratch_(&scratch), x_(x), tokens_(tokens), cols_(cols) {}
 
-  // The input as `format` asks: the floats, their levels, or (fake) the floats those levels stand for.
-  kernels::Activations prepare(const kernels::KernelTable& kernels, const ThreadTeam& team,
-                               const InputFormat& format);
+  // The input as `format` asks: the floats, their levels, or (fake) the floats those levels stand for. Each
+  // worker makes its share of the rows (Worker::share), then all meet: rows that the same worker wrote,
+  // shared in the same way, need no meeting before.
+  kernels::Activations prepare(const kernels::KernelTable& kernels, Worker& me, const InputFormat& format);
   size_t tokens() const { return tokens_; }
   const float* rows() const { return x_; }
-  LinearScratch& scratch() { return scratch_; }
+  LinearScratch& scratch() { return *scratch_; }
 
  private:
-  kernels::Activations prepare_rounded(const ThreadTeam& team, const InputFormat& format,
-                                       kernels::Activations acts);
-  kernels::Activations prepare_static(const kernels::KernelTable& kernels, const ThreadTeam& team,
-                                      const InputFormat& format, kernels::Activations acts);
+  void quantize_row(const kernels::KernelTable& kernels, const InputFormat& format, size_t group, size_t row);
 
-  LinearScratch& scratch_;
+  LinearScratch* scratch_;
   const float* x_;
   size_t tokens_;
   size_t cols_;
   InputFormat made_;  // what the scratch holds of this input; float: nothing
+  bool met_ = false;  // whether all rows are known to be written
 };
 
-// out[t * out_stride + r] = sum_k w[r, k] * x[t, k].
-void linear(const kernels::KernelTable& kernels, const ThreadTeam& team, const Matrix& w, LinearInput& input,
-            float* out, size_t out_stride);
+// Rows [begin, end) of W x, out[t * out_stride + r] = sum_k w[r, k] * x[t, k]; begin is a multiple of
+// kernels::kPanelRows. `acts` is what prepare() gave for w.input().
+void linear_rows(const kernels::KernelTable& kernels, const Matrix& w, const kernels::Activations& acts,
+                 LinearScratch& scratch, size_t thread, size_t begin, size_t end, float* out,
+                 size_t out_stride);
+
+// Rows that a worker takes at a time from `rows` of W: whole panels, at least work enough for taking them,
+// and few enough that nobody waits long for the last.
+size_t linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads);
+
+// All of W x between the workers, without meeting at the end.
+void linear(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, LinearInput& input, float* out,
+            size_t out_stride);
+
+// The activations of rows [first, first + n) of `acts`.
+kernels::Activations rows_of(const kernels::Activations& acts, size_t first, size_t n);
 
 }  // namespace gemma

@@ -92,7 +92,10 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
         resident = resident_once_touched(bytes, prompt * row);
         break;
       case Rows::kThreads:
-        resident = threads * resident_once_touched(bytes, tokens * sizeof(float));
+        resident = resident_once_touched(bytes, bytes);
+        break;
+      case Rows::kPositions:
+        resident = resident_once_touched(bytes, bytes / session.context * tokens);
         break;
       case Rows::kLogits:  // one position at a time
         resident = resident_once_touched(bytes, row);

@@ -45,7 +45,8 @@ Result<void> RowPacker::copy_floats(size_t row, size_t first, size_t n, Scratch&
     float* to = reinterpret_cast<float*>(data) + first * cols;
     Result<void> read = stored_.floats(row, n, scratch.stored, to);
     // Only those with a zero point come here: the others have levels.
-    for (size_t r = 0; r < n && read; ++r) target_.quantizer.fake({to + r * cols, cols}, scratch.levels);
+    for (size_t r = 0; r < n && read; ++r)
+      target_.quantizer.fake({to + r * cols, cols}, scratch.levels, scratch.scales);
     return read;
   }
   float* values = at_least(scratch.values, n * cols);

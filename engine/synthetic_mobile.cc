@@ -148,8 +148,11 @@ SyntheticMobileSource::SyntheticMobileSource(const ModelConfig& config, uint64_t
 Result<void> SyntheticMobileSource::read_levels(const TensorInfo& tensor, const Origin& origin, size_t row0,
                                                 size_t row1, std::span<std::byte> out) const {
   const size_t columns = tensor.columns(), row_bytes = tensor.row_bytes();
-  std::vector<uint16_t> halves(columns);
-  std::vector<int8_t> levels(columns);
+  // A decoded token reads rows of tables: buffers that stay keep the heap out of it.
+  thread_local std::vector<uint16_t> halves;
+  thread_local std::vector<int8_t> levels;
+  halves.resize(columns);
+  levels.resize(columns);
   const float highest = static_cast<float>((1 << (origin.bits - 1)) - 1), lowest = -highest - 1;
   const TensorInfo* values = values_.find(tensor.name);
   for (size_t row = row0; row < row1; ++row) {

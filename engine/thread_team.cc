@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
-#ifndef GEMMA_OPENMP
+#ifdef GEMMA_OPENMP
+#include <omp.h>
+#else
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -39,6 +41,12 @@ void ThreadTeam::run(const Task& task) const {
   // A loop over shares, not a bare parallel region: if the runtime gives fewer threads, all shares still run.
 #pragma omp parallel for num_threads(count) schedule(static, 1)
   for (int thread = 0; thread < count; ++thread) run_share(task, static_cast<size_t>(thread));
+}
+
+void ThreadTeam::run_together(const void* body, void (*call)(const void*, size_t, size_t)) const {
+  const int count = static_cast<int>(threads_);
+#pragma omp parallel num_threads(count)
+  call(body, static_cast<size_t>(omp_get_thread_num()), static_cast<size_t>(omp_get_num_threads()));
 }
 
 #else
@@ -94,6 +102,14 @@ void ThreadTeam::run(const Task& task) const {
   run_share(task, 0);
   std::unique_lock lock(workers_->mutex);
   workers_->done.wait(lock, [&] { return workers_->running == 0; });
+}
+
+// One grain for each: every worker has its own thread, so all run at the same time.
+void ThreadTeam::run_together(const void* body, void (*call)(const void*, size_t, size_t)) const {
+  const auto share = [&](size_t begin, size_t, size_t) { call(body, begin, threads_); };
+  run({threads_, 1, &share, [](const void* b, size_t begin, size_t end, size_t thread) {
+         (*static_cast<const decltype(share)*>(b))(begin, end, thread);
+       }});
 }
 
 #endif

@@ -34,6 +34,16 @@ class ThreadTeam {
     run(task);
   }
 
+  // Calls body(thread, threads) once on each of `threads` threads that run at the same time, so they may wait
+  // for one another; threads <= size(), the caller is thread 0.
+  template <typename Body>
+  void together(const Body& body) const {
+    if (threads_ == 1) return body(size_t{0}, size_t{1});
+    run_together(&body, [](const void* b, size_t thread, size_t threads) {
+      (*static_cast<const Body*>(b))(thread, threads);
+    });
+  }
+
   // Calls body(index, thread) once for every index of [0, n), each thread taking the next one when it has
   // done its last: for items of unequal cost, and for rows of a file, which are so read from front to back.
   template <typename Body>
@@ -57,6 +67,7 @@ class ThreadTeam {
 
   void run(const Task& task) const;
   void run_share(const Task& task, size_t thread) const;
+  void run_together(const void* body, void (*call)(const void* body, size_t thread, size_t threads)) const;
 
   size_t threads_;
   std::unique_ptr<Workers> workers_;  // only in a build without OpenMP

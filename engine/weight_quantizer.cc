@@ -89,13 +89,14 @@ size_t WeightQuantizer::quantize(std::span<const float> row, int8_t* levels, flo
   return 0;
 }
 
-void WeightQuantizer::fake(std::span<float> row, std::vector<int8_t>& levels) const {
+void WeightQuantizer::fake(std::span<float> row, std::vector<int8_t>& levels,
+                           std::vector<float>& scales) const {
   if (!quantizes()) return;
   if (has_zero_point()) return rounding_.apply(row, row.data());
   const size_t groups = groups_per_row(row.size());
   const size_t group = row.size() / groups;
   levels.resize(row.size());
-  std::vector<float> scales(groups);
+  scales.resize(groups);
   quantize(row, levels.data(), scales.data());
   for (size_t i = 0; i < row.size(); ++i) row[i] = scales[i / group] * static_cast<float>(levels[i]);
 }

@@ -43,8 +43,8 @@ class WeightQuantizer {
   // a tensor's.
   size_t quantize(std::span<const float> row, int8_t* levels, float* scales) const;
 
-  // row = scale * level of its own quantization; unchanged for Float. `levels` (cols) is scratch.
-  void fake(std::span<float> row, std::vector<int8_t>& levels) const;
+  // row = scale * level of its own quantization; unchanged for Float. `levels` and `scales` are scratch.
+  void fake(std::span<float> row, std::vector<int8_t>& levels, std::vector<float>& scales) const;
 
  private:
   size_t quantize_q4_0(std::span<const float> row, int8_t* levels, float* scales) const;

@@ -289,21 +289,16 @@ Result<bool> head_is_apart(const ModelConfig& config, const TensorSource& source
   return !*same;
 }
 
-Result<void> Embedding::row(size_t id, float* out) const {
-  if (matrix_ == nullptr) {
-    StoredTensor::Scratch scratch;
-    return tensor_.floats(id, 1, scratch, out);
-  }
+Result<void> Embedding::row(size_t id, StoredTensor::Scratch& scratch, float* out) const {
+  if (matrix_ == nullptr) return tensor_.floats(id, 1, scratch, out);
   kernels::dequantize_row(matrix_->view(), id, out);
   return {};
 }
 
-Result<void> PleTable::row(size_t id, std::span<float> out) const {
-  StoredTensor::Scratch scratch;
+Result<void> PleTable::row(size_t id, StoredTensor::Scratch& scratch, std::span<float> out) const {
   Result<void> read = tensor_.floats(id, 1, scratch, out.data());
   if (!read) return read;
-  std::vector<int8_t> levels;
-  quantizer_.fake(out, levels);
+  quantizer_.fake(out, scratch.levels, scratch.scales);
   return {};
 }
 

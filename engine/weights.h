@@ -50,7 +50,7 @@ class Embedding {
   explicit Embedding(const Matrix* matrix) : matrix_(matrix) {}
   explicit Embedding(StoredTensor tensor) : tensor_(std::move(tensor)) {}
   // Float32 (hidden). kIo if the file cannot be read.
-  Result<void> row(size_t id, float* out) const;
+  Result<void> row(size_t id, StoredTensor::Scratch& scratch, float* out) const;
 
  private:
   const Matrix* matrix_ = nullptr;
@@ -67,7 +67,7 @@ class PleTable {
   PleTable(StoredTensor tensor, WeightQuantizer quantizer)
       : tensor_(std::move(tensor)), quantizer_(std::move(quantizer)) {}
   // All layers' slices of token `id`, (layers * ple_width) float32. kIo if the file cannot be read.
-  Result<void> row(size_t id, std::span<float> out) const;
+  Result<void> row(size_t id, StoredTensor::Scratch& scratch, std::span<float> out) const;
 
  private:
   StoredTensor tensor_;

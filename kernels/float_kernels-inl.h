@@ -20,37 +20,16 @@
 
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "kernels/attention-inl.h"
+#include "kernels/float_vectors-inl.h"
 #include "kernels/kernel_table.h"
 
+#if HWY_TARGET != HWY_SCALAR  // has no table: portable/ is plain C++
 HWY_BEFORE_NAMESPACE();
 namespace gemma::kernels {
 namespace HWY_NAMESPACE {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Floats = hn::ScalableTag<float>;
-using Vector = hn::Vec<Floats>;
-constexpr Floats kFloats{};
-
 constexpr size_t kBlock = 512;  // columns; a multiple of every vector length
-
-// One vector of stored values as float32.
-template <typename T>
-HWY_INLINE Vector load(const T* p) {
-  if constexpr (std::is_same_v<T, float>) {
-    return hn::LoadU(kFloats, p);
-  } else {
-    return hn::PromoteTo(kFloats, hn::LoadU(hn::Rebind<T, Floats>(), p));
-  }
-}
-
-// The last n < Lanes values, zeros behind them; never reads beyond p + n.
-template <typename T>
-HWY_INLINE Vector load_tail(const T* p, size_t n) {
-  alignas(64) T padded[hn::MaxLanes(Floats())] = {};
-  std::memcpy(padded, p, n * sizeof(T));
-  return load(padded);
-}
 
 // sums[r][t] = dot product of weight row r (of R, `row_stride` elements apart) and token t (of T).
 template <size_t R, size_t T, typename W>
@@ -141,29 +120,6 @@ inline float dot(const float* a, const float* b, size_t n) {
   return sum;
 }
 
-// Calls body(vector load position, lanes left) over n elements: full vectors, then one tail.
-template <typename Body>
-HWY_INLINE void for_each_vector(size_t n, const Body& body) {
-  const size_t lanes = hn::Lanes(kFloats);
-  size_t i = 0;
-  for (; i + lanes <= n; i += lanes) body(i, lanes);
-  if (i < n) body(i, n - i);
-}
-
-HWY_INLINE Vector load_n(const float* p, size_t n) {
-  return n == hn::Lanes(kFloats) ? hn::LoadU(kFloats, p) : load_tail(p, n);
-}
-
-HWY_INLINE void store_n(Vector v, float* p, size_t n) {
-  if (n == hn::Lanes(kFloats)) {
-    hn::StoreU(v, kFloats, p);
-  } else {
-    alignas(64) float padded[hn::MaxLanes(Floats())];
-    hn::Store(v, kFloats, padded);
-    std::memcpy(p, padded, n * sizeof(float));
-  }
-}
-
 inline void rms_norm(const float* x, const float* w, float eps, size_t n, float* y) {
   const float mean = dot(x, x, n) / static_cast<float>(n);
   const Vector factor = hn::Set(kFloats, 1.0f / std::sqrt(mean + eps));
@@ -219,83 +175,6 @@ inline void rope(float* x, const float* cos, const float* sin, size_t n) {
   });
 }
 
-// Turns scores into exp(score - max) and returns their sum, lanes then blocks as in a dot product.
-HWY_INLINE float exponentials(float* scores, size_t n) {
-  float largest = scores[0];
-  for (size_t i = 1; i < n; ++i) largest = std::max(largest, scores[i]);
-  const Vector m = hn::Set(kFloats, largest);
-  for_each_vector(n, [&](size_t i, size_t lanes) HWY_ATTR {
-    store_n(hn::Exp(kFloats, hn::Sub(load_n(scores + i, lanes), m)), scores + i, lanes);
-  });
-  Vector total = hn::Zero(kFloats);
-  for (size_t block = 0; block < n; block += kBlock) {
-    Vector acc = hn::Zero(kFloats);
-    for_each_vector(std::min(n - block, kBlock), [&](size_t i, size_t lanes) HWY_ATTR {
-      acc = hn::Add(acc, load_n(scores + block + i, lanes));
-    });
-    total = hn::Add(total, acc);
-  }
-  return hn::GetLane(hn::SumOfLanes(kFloats, total));
-}
-
-// One attention head: scores, softmax, weighted sum of values. The values of kChunk vectors of the head are
-// summed over all keys in registers before the next chunk, oldest key first.
-template <typename T>
-HWY_INLINE void attention_as(const AttentionHead& head) {
-  const T* keys = static_cast<const T*>(head.k);
-  const T* values = static_cast<const T*>(head.v);
-  const size_t n = head.last - head.first + 1;
-  const size_t first_slot = head.first % head.slots;
-
-  size_t slot = first_slot;
-  for (size_t i = 0; i < n; ++i) {
-    dot_tile<1, 1>(keys + slot * head.slot_stride, 0, head.q, 0, head.head_dim, head.scratch + i, 0);
-    if (++slot == head.slots) slot = 0;
-  }
-  const float inverse = 1.0f / exponentials(head.scratch, n);
-
-  constexpr size_t kChunk = 8;
-  const size_t lanes = hn::Lanes(kFloats);
-  size_t d = 0;
-  for (; d + kChunk * lanes <= head.head_dim; d += kChunk * lanes) {
-    Vector acc[kChunk];
-    for (size_t c = 0; c < kChunk; ++c) acc[c] = hn::Zero(kFloats);
-    slot = first_slot;
-    for (size_t i = 0; i < n; ++i) {
-      const Vector p = hn::Set(kFloats, head.scratch[i]);
-      const T* value = values + slot * head.slot_stride + d;
-      for (size_t c = 0; c < kChunk; ++c) acc[c] = hn::MulAdd(p, load(value + c * lanes), acc[c]);
-      if (++slot == head.slots) slot = 0;
-    }
-    for (size_t c = 0; c < kChunk; ++c) {
-      hn::StoreU(hn::Mul(acc[c], hn::Set(kFloats, inverse)), kFloats, head.out + d + c * lanes);
-    }
-  }
-  for (; d < head.head_dim; d += lanes) {
-    const size_t left = std::min(lanes, head.head_dim - d);
-    Vector acc = hn::Zero(kFloats);
-    slot = first_slot;
-    for (size_t i = 0; i < n; ++i) {
-      const T* value = values + slot * head.slot_stride + d;
-      const Vector v = left == lanes ? load(value) : load_tail(value, left);
-      acc = hn::MulAdd(hn::Set(kFloats, head.scratch[i]), v, acc);
-      if (++slot == head.slots) slot = 0;
-    }
-    store_n(hn::Mul(acc, hn::Set(kFloats, inverse)), head.out + d, left);
-  }
-}
-
-inline void attention_head(const AttentionHead& head) {
-  switch (head.type) {
-    case KvType::kBf16:
-      return attention_as<hwy::bfloat16_t>(head);
-    case KvType::kF16:
-      return attention_as<hwy::float16_t>(head);
-    case KvType::kF32:
-      return attention_as<float>(head);
-  }
-}
-
 inline void float_to_bf16(const float* x, uint16_t* y, size_t n) {
   // Highway 1.0.3 demotes to bfloat16 by cutting, so round here: to nearest, ties to even; a NaN keeps a
   // payload bit.
@@ -347,7 +226,9 @@ inline void fill_float(KernelTable& table) {
   table.scale = scale;
   table.softcap = softcap;
   table.rope = rope;
-  table.attention_head = attention_head;
+  table.attention_span = attention_span;
+  table.attention_merge = attention_merge;
+  table.attention_finish = attention_finish;
   table.float_to_bf16 = float_to_bf16;
   table.float_to_f16 = float_to_f16;
   table.bf16_to_float = bf16_to_float;
@@ -357,5 +238,6 @@ inline void fill_float(KernelTable& table) {
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma::kernels
 HWY_AFTER_NAMESPACE();
+#endif  // HWY_TARGET != HWY_SCALAR
 
 #endif  // GEMMA_FLOAT_KERNELS_INL_H_

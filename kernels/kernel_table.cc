@@ -30,6 +30,7 @@ KernelTable make_table(Isa isa) {
   KernelTable table;
   table.isa = isa;
   fill_float_portable(table);
+  fill_attention_portable(table);
   fill_quantize_portable(table);
   fill_integer_portable(table);
   fill_int8_group_portable(table);

@@ -10,27 +10,11 @@
 #include <cstdint>
 
 #include "kernels/activations.h"
+#include "kernels/attention.h"
 #include "kernels/isa.h"
 #include "kernels/matrix.h"
 
 namespace gemma::kernels {
-
-enum class KvType : uint8_t { kF32, kBf16, kF16 };
-
-// One query head against the keys of one KV head at slots of a ring, for one position.
-struct AttentionHead {
-  const float* q = nullptr;  // (head_dim), normed and roped
-  const void* k = nullptr;   // slot 0 of this KV head; slot s at k + s * slot_stride elements
-  const void* v = nullptr;
-  KvType type = KvType::kF32;
-  size_t slot_stride = 0;  // elements between consecutive slots
-  size_t slots = 0;        // ring size; position p lies in slot p % slots
-  size_t head_dim = 0;
-  size_t first = 0;          // oldest visible position
-  size_t last = 0;           // newest visible position, inclusive
-  float* scratch = nullptr;  // (last - first + 1) scores
-  float* out = nullptr;      // (head_dim)
-};
 
 struct KernelTable {
   Isa isa = Isa::kPortable;
@@ -50,7 +34,14 @@ struct KernelTable {
   void (*softcap)(float* x, float cap, size_t n);   // x = cap * tanh(x / cap)
   // Pairs (i, i + n/2): rotates by the angles whose cos and sin are (n/2) long. In place.
   void (*rope)(float* x, const float* cos, const float* sin, size_t n);
-  void (*attention_head)(const AttentionHead& head);
+  // Attention a span of keys at a time (kernels/attention.h). The state of `q` over the keys [key_begin,
+  // key_end), as far as each query sees them; scratch holds kAttentionScratch floats.
+  void (*attention_span)(const AttentionQueries& q, const KeyValues& kv, size_t key_begin, size_t key_end,
+                         const AttentionState& state, float* scratch);
+  // Joins the state over later keys to that over earlier ones.
+  void (*attention_merge)(const AttentionQueries& q, const AttentionState& into, const AttentionState& from);
+  // mix becomes the output: mix / sum. Every query has seen a key.
+  void (*attention_finish)(const AttentionQueries& q, const AttentionState& state);
   void (*float_to_bf16)(const float* x, uint16_t* y, size_t n);  // round to nearest even
   void (*float_to_f16)(const float* x, uint16_t* y, size_t n);   // round to nearest even, saturating to inf
   void (*bf16_to_float)(const uint16_t* x, float* y, size_t n);
@@ -108,6 +99,7 @@ const KernelTable& default_kernel_table();
 
 // --- how a table is put together; each is defined in the file of its instruction set ---
 void fill_float_portable(KernelTable& table);  // kernels/portable/
+void fill_attention_portable(KernelTable& table);
 void fill_quantize_portable(KernelTable& table);
 void fill_integer_portable(KernelTable& table);
 void fill_int8_group_portable(KernelTable& table);

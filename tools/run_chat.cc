@@ -59,11 +59,9 @@ void set_system(std::vector<Message>& talk, const std::optional<std::string>& sy
 bool read_line(bool prompt, std::string& line) {
   for (;;) {
     if (prompt) write_text(kStderr, "> ");
-    if (std::getline(std::cin, line)) return true;
-    if (!interrupted()) return false;
+    if (!prompt || wait_for_input()) return static_cast<bool>(std::getline(std::cin, line));
     clear_interrupt();
-    std::cin.clear();
-    if (prompt) write_text(kStderr, "\n");
+    write_text(kStderr, "\n");
   }
 }
 

@@ -1,6 +1,8 @@
 #include "tools/terminal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -17,6 +19,9 @@ namespace {
 
 // Signal handlers have no argument of ours: what they share with the program is these variables.
 volatile std::sig_atomic_t interrupt_flag = 0;
+// A byte for every Ctrl-C that was not cleared. A read that begins just after the signal, or on a thread that
+// did not get it, would wait for ever; a poll that also looks here does not.
+int interrupt_pipe[2] = {-1, -1};
 
 constexpr std::string_view kTruncated =
     ": a model file became shorter while it was in use (do not write to it while it runs; download it "
@@ -27,6 +32,9 @@ size_t truncated_message_size = 0;
 void on_interrupt(int number) {
   if (interrupt_flag == 0) {
     interrupt_flag = 1;
+    const int error = errno;
+    [[maybe_unused]] const ssize_t written = ::write(interrupt_pipe[1], "", 1);
+    errno = error;
     return;
   }
   std::signal(number, SIG_DFL);
@@ -93,6 +101,8 @@ void ignore_broken_pipe() {
 }
 
 void catch_interrupt() {
+  // Without a pipe (no descriptors left) Ctrl-C still stops an answer.
+  if (interrupt_pipe[0] < 0 && ::pipe2(interrupt_pipe, O_CLOEXEC | O_NONBLOCK) != 0) interrupt_pipe[0] = -1;
   set_handler(SIGINT, on_interrupt);
 }
 bool interrupted() {
@@ -100,6 +110,16 @@ bool interrupted() {
 }
 void clear_interrupt() {
   interrupt_flag = 0;
+  for (char byte; ::read(interrupt_pipe[0], &byte, 1) == 1;) {
+  }
+}
+
+bool wait_for_input() {
+  pollfd watched[2] = {{kStdin, POLLIN, 0}, {interrupt_pipe[0], POLLIN, 0}};
+  while (!interrupted()) {
+    if (::poll(watched, 2, -1) > 0 && watched[1].revents == 0) return true;
+  }
+  return false;
 }
 
 void report_truncated_mapping(std::string_view program) {

@@ -37,11 +37,13 @@ ExitCode print(std::string_view program, std::string_view text);
 void ignore_broken_pipe();
 
 // Ctrl-C in two steps: the first one sets a flag that ends the answer, a second before clear_interrupt() ends
-// the program as if it were not caught. Reads that wait in the kernel return EINTR. Process-wide, as signals
-// are.
+// the program as if it were not caught. Process-wide, as signals are.
 void catch_interrupt();
 bool interrupted();
 void clear_interrupt();
+// Waits until standard input has something to read (a whole line, of a terminal) or has ended. False: Ctrl-C
+// came first, at whatever moment and on whichever thread.
+bool wait_for_input();
 
 // A mapped file that another program truncates turns the next read into SIGBUS. From here on that ends the
 // program with kInput and a line that says so, instead of a crash. `program` is at most 64 bytes of it.

@@ -110,49 +110,6 @@ void rope(float* x, const float* cos, const float* sin, size_t n) {
   }
 }
 
-template <typename Stored>
-void attention_stored(const AttentionHead& head, size_t element_bytes) {
-  const std::byte* keys = static_cast<const std::byte*>(head.k);
-  const std::byte* values = static_cast<const std::byte*>(head.v);
-  const size_t n = head.last - head.first + 1;
-  const auto slot_bytes = [&](size_t i) {
-    return (head.first + i) % head.slots * head.slot_stride * element_bytes;
-  };
-
-  for (size_t i = 0; i < n; ++i) {
-    head.scratch[i] = dot_stored<Stored>(keys + slot_bytes(i), head.q, head.head_dim);
-  }
-  const float largest = *std::max_element(head.scratch, head.scratch + n);
-  float total[kLanes] = {};
-  for (size_t block = 0; block < n; block += kBlock) {
-    float acc[kLanes] = {};
-    for (size_t i = block; i < std::min(n, block + kBlock); ++i) {
-      head.scratch[i] = std::exp(head.scratch[i] - largest);
-      acc[i % kLanes] += head.scratch[i];
-    }
-    for (size_t l = 0; l < kLanes; ++l) total[l] += acc[l];
-  }
-  const float inverse = 1.0f / sum_lanes(total);
-
-  std::fill_n(head.out, head.head_dim, 0.0f);
-  for (size_t i = 0; i < n; ++i) {
-    const std::byte* value = values + slot_bytes(i);
-    for (size_t d = 0; d < head.head_dim; ++d) head.out[d] += head.scratch[i] * Stored::at(value, d);
-  }
-  scale(head.out, inverse, head.head_dim);
-}
-
-void attention_head(const AttentionHead& head) {
-  switch (head.type) {
-    case KvType::kBf16:
-      return attention_stored<FromHalf<from_bf16>>(head, 2);
-    case KvType::kF16:
-      return attention_stored<FromHalf<from_f16>>(head, 2);
-    case KvType::kF32:
-      return attention_stored<FromFloat>(head, 4);
-  }
-}
-
 void float_to_bf16(const float* x, uint16_t* y, size_t n) {
   std::transform(x, x + n, y, to_bf16);
 }
@@ -177,7 +134,6 @@ void fill_float_portable(KernelTable& table) {
   table.scale = scale;
   table.softcap = softcap;
   table.rope = rope;
-  table.attention_head = attention_head;
   table.float_to_bf16 = float_to_bf16;
   table.float_to_f16 = float_to_f16;
   table.bf16_to_float = bf16_to_float;

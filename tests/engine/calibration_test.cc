@@ -204,9 +204,11 @@ TEST_CASE("fed the same floats, static scales in integers and their fake give th
         REQUIRE_MESSAGE(matrix.has_value(), matrix.error().message());
         auto scratch = LinearScratch::create(tokens, cols, team.size());
         REQUIRE(scratch.has_value());
-        LinearInput input(*scratch, x.data(), tokens, cols);
         y.emplace_back(tokens * rows);
-        linear(kernels::default_kernel_table(), team, *matrix, input, y.back().data(), rows);
+        PhaseTeam(team).run([&](Worker& me) {
+          LinearInput input(*scratch, x.data(), tokens, cols);
+          linear(kernels::default_kernel_table(), me, *matrix, input, y.back().data(), rows);
+        });
       }
       CHECK(y[0] == y[1]);
     }

@@ -90,8 +90,12 @@ TEST_CASE("activations with zero points are rounded per token or group before th
     MatrixBuilder builder(scheme, source, team, 0, silent);
     const Result<Matrix> matrix = builder.matrix(*source.find("w"), TensorClass::kMlp, 0, kRows);
     REQUIRE(matrix.has_value());
-    LinearInput input(*scratch, x.data(), tokens, kCols);
-    const kernels::Activations acts = input.prepare(kernels::default_kernel_table(), team, matrix->input());
+    kernels::Activations acts;
+    PhaseTeam(team).run([&](Worker& me) {
+      LinearInput input(*scratch, x.data(), tokens, kCols);
+      const kernels::Activations seen = input.prepare(kernels::default_kernel_table(), me, matrix->input());
+      if (me.thread() == 0) acts = seen;
+    });
     CHECK(std::vector<float>(acts.x, acts.x + x.size()) == rounded_by(x, wanted.group, wanted.bits));
   }
 }

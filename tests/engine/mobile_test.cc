@@ -67,9 +67,11 @@ std::vector<float> product(const Model& model, const Matrix& w, const std::vecto
   const size_t cols = w.view().cols, rows = w.view().rows;
   auto scratch = LinearScratch::create(tokens, cols, model.team().size());
   REQUIRE(scratch.has_value());
-  LinearInput input(*scratch, x.data(), tokens, cols);
   std::vector<float> out(tokens * rows);
-  linear(model.kernels(), model.team(), w, input, out.data(), rows);
+  PhaseTeam(model.team()).run([&](Worker& me) {
+    LinearInput input(*scratch, x.data(), tokens, cols);
+    linear(model.kernels(), me, w, input, out.data(), rows);
+  });
   return out;
 }
 

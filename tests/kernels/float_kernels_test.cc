@@ -185,60 +185,6 @@ TEST_CASE("rope turns pairs (i, i + n/2)") {
   });
 }
 
-TEST_CASE("attention over a ring equals softmax(q k) v in float64, for every KV type") {
-  on_every_isa([](const KernelTable& k) {
-    for (size_t head_dim : {8, 32, 100, 256, 512}) {
-      const size_t slots = 50, first = 37, last = 80;  // 44 positions, wrapping
-      std::vector<float> q = random_floats(head_dim, 12, 0.3f);
-      std::vector<float> keys = random_floats(slots * head_dim, 13),
-                         values = random_floats(slots * head_dim, 14);
-      for (KvType type : {KvType::kF32, KvType::kBf16, KvType::kF16}) {
-        std::vector<uint16_t> half_keys(keys.size()), half_values(values.size());
-        const auto convert = type == KvType::kBf16 ? k.float_to_bf16 : k.float_to_f16;
-        const auto back = type == KvType::kBf16 ? k.bf16_to_float : k.f16_to_float;
-        std::vector<float> kept_keys = keys, kept_values = values;
-        if (type != KvType::kF32) {
-          convert(keys.data(), half_keys.data(), keys.size());
-          convert(values.data(), half_values.data(), values.size());
-          back(half_keys.data(), kept_keys.data(), keys.size());
-          back(half_values.data(), kept_values.data(), values.size());
-        }
-        std::vector<double> scores, expected(head_dim);
-        double largest = -1e300, sum = 0;
-        for (size_t p = first; p <= last; ++p) {
-          double score = 0;
-          for (size_t d = 0; d < head_dim; ++d) {
-            score += static_cast<double>(q[d]) * kept_keys[p % slots * head_dim + d];
-          }
-          scores.push_back(score);
-          largest = std::max(largest, score);
-        }
-        for (double& score : scores) sum += score = std::exp(score - largest);
-        for (size_t p = first; p <= last; ++p) {
-          for (size_t d = 0; d < head_dim; ++d) {
-            expected[d] += scores[p - first] / sum * kept_values[p % slots * head_dim + d];
-          }
-        }
-        std::vector<float> out(head_dim), scratch(last - first + 1);
-        AttentionHead head;
-        head.q = q.data();
-        head.k = type == KvType::kF32 ? static_cast<const void*>(keys.data()) : half_keys.data();
-        head.v = type == KvType::kF32 ? static_cast<const void*>(values.data()) : half_values.data();
-        head.type = type;
-        head.slot_stride = head_dim;
-        head.slots = slots;
-        head.head_dim = head_dim;
-        head.first = first;
-        head.last = last;
-        head.scratch = scratch.data();
-        head.out = out.data();
-        k.attention_head(head);
-        check_close(out, expected, 2e-6);
-      }
-    }
-  });
-}
-
 TEST_CASE("conversions to bfloat16 and float16 equal the scalar definition for every pattern of high bits") {
   std::vector<float> values;
   for (uint32_t high = 0; high < 0x10000; ++high) {

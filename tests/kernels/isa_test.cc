@@ -56,7 +56,9 @@ TEST_CASE("a table knows its instruction set and lacks no entry") {
     CHECK((table.scale != nullptr));
     CHECK((table.softcap != nullptr));
     CHECK((table.rope != nullptr));
-    CHECK((table.attention_head != nullptr));
+    CHECK((table.attention_span != nullptr));
+    CHECK((table.attention_merge != nullptr));
+    CHECK((table.attention_finish != nullptr));
     CHECK((table.float_to_bf16 != nullptr));
     CHECK((table.float_to_f16 != nullptr));
     CHECK((table.bf16_to_float != nullptr));

@@ -1,0 +1,180 @@
+// Attention of a layer: q, k and v, the cache, the heads, the output projection.
+#include <algorithm>
+#include <cstring>
+
+#include "engine/forward.h"
+#include "engine/forward_plan.h"
+
+namespace gemma {
+
+void Forward::attention(Worker& me, size_t index, Rows& rows, size_t first_wanted, KvCache& cache) {
+  const LayerConfig& layer = config_->layers[index];
+  const LayerWeights& w = weights_->layers[index];
+  const size_t d = config_->hidden_size;
+  const size_t hd = layer.head_dim;
+  const size_t pairs = hd / 2;
+  const size_t kv_width = layer.kv_heads * hd;
+  const size_t q_width = config_->heads * hd;
+  float* k = k_.as<float>();
+  float* v = v_.as<float>();
+  float* q = q_.as<float>();
+  const float* cos = row(cos_[layer.full_attention], rows, pairs);
+  const float* sin = row(sin_[layer.full_attention], rows, pairs);
+
+  const auto cache_row = [&](size_t r) {
+    if (layer.k_eq_v) std::memcpy(v + r * kv_width, k + r * kv_width, kv_width * sizeof(float));
+    for (size_t head = 0; head < kv_width; head += hd) {
+      float* key = k + r * kv_width + head;
+      float* value = v + r * kv_width + head;
+      norm(key, w.k_norm, hd, key);
+      kernels_->rope(key, cos + r * pairs, sin + r * pairs, hd);
+      norm(value, {}, hd, value);
+    }
+    cache.write(*kernels_, index, rows.first + r, k + r * kv_width, v + r * kv_width);
+  };
+  // Row r of q belongs to row r + behind of the keys.
+  const auto ready_query = [&](size_t r, size_t behind) {
+    for (size_t head = 0; head < q_width; head += hd) {
+      float* query = q + r * q_width + head;
+      norm(query, w.q_norm, hd, query);
+      kernels_->rope(query, cos + (r + behind) * pairs, sin + (r + behind) * pairs, hd);
+    }
+  };
+
+  float* normed = row(normed_, rows, d);
+  norm_rows(me, row(x_, rows, d), w.input_norm, rows.count, d, normed);
+  LinearInput input(linear_, normed, rows.count, d);
+  if (layer.owns_kv) {
+    multiply_ahead(me, w.k, input, k, kv_width);
+    if (!layer.k_eq_v) multiply_ahead(me, w.v, input, v, kv_width);
+  }
+  const size_t dropped = layer.owns_kv ? std::min(first_wanted, rows.count) : 0;
+  if (dropped == 0) multiply_ahead(me, w.q, input, q, q_width);
+  me.meet();
+  if (layer.owns_kv) me.share(rows.count, cache_row);
+  if (dropped > 0) {
+    me.meet();
+    rows.keep_from(dropped);
+    if (rows.count == 0) return;
+    LinearInput rest(linear_, row(normed_, rows, d), rows.count, d);
+    multiply(me, w.q, rest, q, q_width);
+  }
+  me.share(rows.count, [&](size_t r) { ready_query(r, dropped); });
+  me.meet();
+
+  if (rows.count == 1) {
+    attend_in_spans(me, index, rows, cache);
+  } else {
+    attend(me, index, rows, cache);
+  }
+  float* branch = branch_.as<float>();
+  LinearInput mixed(linear_, mixed_.as<float>(), rows.count, q_width);
+  multiply(me, w.o, mixed, branch, d);
+  add_normed(me, branch, w.post_attention_norm, rows.count, row(x_, rows, d));
+}
+
+namespace {
+
+// The window of a layer, in positions; of full attention more than there can be.
+size_t window_of(const ModelConfig& config, const LayerConfig& layer) {
+  return layer.full_attention ? config.max_positions + 1 : config.sliding_window;
+}
+
+kernels::KeyValues keys_and_values(const KvCache& cache, const LayerConfig& layer, size_t kv_head) {
+  return {cache.keys(layer.kv_source, kv_head), cache.values(layer.kv_source, kv_head), cache.options().type,
+          layer.head_dim, cache.layer(layer.kv_source).slots};
+}
+
+}  // namespace
+
+// Tiles of a few positions and all heads of one KV head, each computed whole by one worker.
+void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& cache) {
+  const LayerConfig& layer = config_->layers[index];
+  const size_t hd = layer.head_dim;
+  const size_t q_width = config_->heads * hd;
+  const size_t group = config_->heads / layer.kv_heads;
+  const size_t span = kernels::kv_span(layer.full_attention);
+  const size_t positions = std::max<size_t>(1, kTileQueries / group);
+  const size_t tiles = (rows.count + positions - 1) / positions;
+
+  const TileStates states = tile_states(*config_);
+  float* memory = tile_state_.as<float>() + me.thread() * states.floats;
+  float* scratch = weights_of_keys_.as<float>() + me.thread() * kernels::kAttentionScratch;
+  // Long tiles, the last positions, come first: the threads end together.
+  me.take(tiles * layer.kv_heads, 1, [&](size_t item, size_t) {
+    const size_t first = (tiles - 1 - item / layer.kv_heads) * positions;
+    const size_t kv_head = item % layer.kv_heads;
+    const size_t column = kv_head * group * hd;
+    kernels::AttentionQueries q;
+    q.q = q_.as<float>() + first * q_width + column;
+    q.stride = q_width;
+    q.position = rows.first + first;
+    q.positions = std::min(positions, rows.count - first);
+    q.heads = group;
+    q.head_dim = hd;
+    q.window = window_of(*config_, layer);
+    const kernels::KeyValues kv = keys_and_values(cache, layer, kv_head);
+    const kernels::AttentionState all = {memory, memory + states.queries,
+                                         mixed_.as<float>() + first * q_width + column, q_width};
+    const kernels::AttentionState one = {memory + 2 * states.queries, memory + 3 * states.queries,
+                                         memory + 4 * states.queries, group * hd};
+    const size_t oldest = q.position + 1 > q.window ? q.position + 1 - q.window : 0;
+    const size_t end = q.position + q.positions;
+    size_t begin = oldest / span * span;
+    kernels_->attention_span(q, kv, begin, begin + span, all, scratch);
+    for (begin += span; begin < end; begin += span) {
+      kernels_->attention_span(q, kv, begin, begin + span, one, scratch);
+      kernels_->attention_merge(q, all, one);
+    }
+    kernels_->attention_finish(q, all);
+  });
+  me.meet();
+}
+
+// One position: its spans are shared too, and then joined in order.
+void Forward::attend_in_spans(Worker& me, size_t index, const Rows& rows, const KvCache& cache) {
+  const LayerConfig& layer = config_->layers[index];
+  const size_t hd = layer.head_dim;
+  const size_t heads = config_->heads;
+  const size_t group = heads / layer.kv_heads;
+  const size_t span = kernels::kv_span(layer.full_attention);
+  kernels::AttentionQueries q;
+  q.position = rows.first;
+  q.positions = 1;
+  q.head_dim = hd;
+  q.window = window_of(*config_, layer);
+  const size_t oldest = q.position + 1 > q.window ? q.position + 1 - q.window : 0;
+  const size_t first_span = oldest / span, spans = q.position / span + 1 - first_span;
+  // Heads of one KV head stay together, so that keys are read once, unless workers would have nothing to do.
+  constexpr size_t kFewHeads = 4;
+  const bool apart = layer.kv_heads * spans < 2 * me.threads() && group % kFewHeads == 0;
+  const size_t together = apart ? kFewHeads : group;
+
+  const auto state_of = [&](size_t s, size_t head) {
+    float* memory = span_state_.as<float>() + s * heads * (hd + 2);
+    return kernels::AttentionState{memory + head, memory + heads + head, memory + 2 * heads + head * hd,
+                                   heads * hd};
+  };
+  float* scratch = weights_of_keys_.as<float>() + me.thread() * kernels::kAttentionScratch;
+  me.take(spans * heads / together, 1, [&](size_t item, size_t) {
+    const size_t s = item / (heads / together), head = item % (heads / together) * together;
+    kernels::AttentionQueries some = q;
+    some.q = q_.as<float>() + head * hd;
+    some.heads = together;
+    const size_t begin = (first_span + s) * span;
+    kernels_->attention_span(some, keys_and_values(cache, layer, head / group), begin, begin + span,
+                             state_of(s, head), scratch);
+  });
+  me.meet();
+  me.share(heads, [&](size_t head) {
+    kernels::AttentionQueries one = q;
+    one.heads = 1;
+    const kernels::AttentionState all = state_of(0, head);
+    for (size_t s = 1; s < spans; ++s) kernels_->attention_merge(one, all, state_of(s, head));
+    kernels_->attention_finish(one, all);
+    std::memcpy(mixed_.as<float>() + head * hd, all.mix, hd * sizeof(float));
+  });
+  me.meet();
+}
+
+}  // namespace gemma

@@ -1,0 +1,238 @@
+// The MLP of a layer, its experts if it has any, and its per-layer embedding block.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine/forward.h"
+#include "engine/forward_plan.h"
+
+namespace gemma {
+
+// gate = gelu(W_gate x) * W_up x. A worker multiplies some rows of both matrices and joins them while they
+// are in its cache.
+void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, size_t width) {
+  float* gate = gate_.as<float>();
+  float* up = up_.as<float>();
+  const size_t tokens = input.tokens();
+  if (observer_ != nullptr || !(w.gate.input() == w.up.input())) {
+    multiply_ahead(me, w.gate, input, gate, width);
+    multiply(me, w.up, input, up, width);
+    const size_t columns = width * me.thread() / me.threads();
+    const size_t end = width * (me.thread() + 1) / me.threads();
+    for (size_t t = 0; t < tokens; ++t) {
+      kernels_->gelu_mul(gate + t * width + columns, up + t * width + columns, end - columns);
+    }
+    return me.meet();
+  }
+  const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
+  // Both parts of all tokens: half of a second-level cache.
+  constexpr size_t kFloats = size_t{1} << 16;
+  const size_t fits = std::max<size_t>(kFloats / tokens / kernels::kPanelRows, 1) * kernels::kPanelRows;
+  const size_t grain = std::min(fits, linear_grain(width, acts.cols, tokens, me.threads()));
+  me.take(width, grain, [&](size_t begin, size_t end) {
+    linear_rows(*kernels_, w.gate, acts, linear_, me.thread(), begin, end, gate, width);
+    linear_rows(*kernels_, w.up, acts, linear_, me.thread(), begin, end, up, width);
+    for (size_t t = 0; t < tokens; ++t) {
+      kernels_->gelu_mul(gate + t * width + begin, up + t * width + begin, end - begin);
+    }
+  });
+  me.meet();
+}
+
+void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
+  const LayerWeights& w = weights_->layers[index];
+  const size_t d = config_->hidden_size;
+  const size_t width = config_->layers[index].intermediate_size;
+  float* x = row(x_, rows, d);
+  float* normed = row(normed_, rows, d);
+  float* branch = branch_.as<float>();
+  norm_rows(me, x, w.pre_feedforward_norm, rows.count, d, normed);
+  LinearInput input(linear_, normed, rows.count, d);
+  gate_and_up(me, w, input, width);
+  LinearInput hidden(linear_, gate_.as<float>(), rows.count, width);
+  multiply(me, w.down, hidden, branch, d);
+  if (config_->experts > 0) {
+    experts(me, index, rows);
+    const float* moe = moe_.as<float>();
+    me.share(rows.count, [&](size_t r) {
+      norm(branch + r * d, w.post_feedforward_norm_1, d, branch + r * d);
+      norm(moe + r * d, w.post_feedforward_norm_2, d, normed + r * d);
+      kernels_->add(branch + r * d, normed + r * d, d);
+    });
+  }
+  add_normed(me, branch, w.post_feedforward_norm, rows.count, x);
+}
+
+// Each token's experts and their weights, and the tokens of each expert.
+void Forward::route(Worker& me, const LayerWeights& w, const Rows& rows) {
+  const size_t d = config_->hidden_size;
+  const size_t n = config_->experts;
+  const size_t chosen = config_->experts_per_token;
+  const float* x = row(x_, rows, d);
+  float* normed = row(normed_, rows, d);
+  float* scores = gate_.as<float>();
+
+  // The router sees the residual itself: scale-free norm, its own scale, d^-0.5.
+  const float root = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
+  me.share(rows.count, [&](size_t r) {
+    float* z = normed + r * d;
+    norm(x + r * d, {}, d, z);
+    for (size_t i = 0; i < d; ++i) z[i] = z[i] * w.router_scale[i] * root;
+  });
+  LinearInput input(linear_, normed, rows.count, d);
+  multiply(me, w.router, input, scores, n);
+  me.share(rows.count, [&](size_t r) {
+    const float* g = scores + r * n;
+    Routed* experts = routed_.data() + r * chosen;
+    const auto better = [&](uint32_t a, uint32_t b) { return g[a] != g[b] ? g[a] > g[b] : a < b; };
+    size_t found = 0;  // best first
+    for (uint32_t e = 0; e < n; ++e) {
+      if (found == chosen && !better(e, experts[found - 1].expert)) continue;
+      size_t at = found < chosen ? found++ : found - 1;
+      for (; at > 0 && better(e, experts[at - 1].expert); --at) experts[at] = experts[at - 1];
+      experts[at].expert = e;
+    }
+    // Softmax over all, the best renormalised: the softmax over the best alone.
+    const float best = g[experts[0].expert];
+    float sum = 0;
+    for (size_t i = 0; i < chosen; ++i) sum += std::exp(g[experts[i].expert] - best);
+    for (size_t i = 0; i < chosen; ++i) {
+      const uint32_t e = experts[i].expert;
+      experts[i].weight = std::exp(g[e] - best) / sum * w.per_expert_scale[e];
+    }
+    std::sort(experts, experts + chosen,
+              [](const Routed& a, const Routed& b) { return a.expert < b.expert; });
+  });
+  me.meet();
+  if (me.thread() == 0) {
+    std::fill(expert_begin_.begin(), expert_begin_.end(), 0);
+    for (size_t i = 0; i < rows.count * chosen; ++i) ++expert_begin_[routed_[i].expert + 1];
+    for (size_t e = 0; e < n; ++e) expert_begin_[e + 1] += expert_begin_[e];
+    for (size_t i = 0; i < rows.count * chosen; ++i) {
+      // The row's place, counting an expert's begin up and afterwards back.
+      routed_[i].place = expert_begin_[routed_[i].expert]++;
+      expert_tokens_[routed_[i].place] = static_cast<uint32_t>(i / chosen);
+    }
+    std::copy_backward(expert_begin_.begin(), expert_begin_.end() - 1, expert_begin_.end());
+    expert_begin_[0] = 0;
+  }
+  me.meet();
+}
+
+// moe = sum over a token's experts, ascending, of weight * down(gelu(gate z) * up z), z = rmsnorm(residual).
+// Tokens are grouped by expert, so only chosen experts are touched and each one's weights are read once per
+// chunk. Several experts are computed together, as many as their rows find room.
+void Forward::experts(Worker& me, size_t index, const Rows& rows) {
+  const LayerWeights& w = weights_->layers[index];
+  const size_t d = config_->hidden_size;
+  const size_t n = config_->experts;
+  const size_t chosen = config_->experts_per_token;
+  const size_t width = config_->expert_width;
+  const size_t room = expert_out_.bytes() / sizeof(float) / d;
+  const float* x = row(x_, rows, d);
+  float* normed = row(normed_, rows, d);
+  float* in = expert_in_.as<float>();
+  float* out = expert_out_.as<float>();
+  float* moe = moe_.as<float>();
+  float* gate_up = expert_gate_up_.as<float>();
+  float* hidden_rows = expert_hidden_.as<float>();
+
+  route(me, w, rows);
+  me.share(rows.count, [&](size_t r) {
+    norm(x + r * d, w.pre_feedforward_norm_2, d, normed + r * d);
+    std::fill_n(moe + r * d, d, 0.0f);
+  });
+  me.meet();
+
+  const auto same_input = [&](size_t a, size_t b) {
+    return w.expert_gate_up[a].input() == w.expert_gate_up[b].input() &&
+           w.expert_down[a].input() == w.expert_down[b].input();
+  };
+  // Rows of some experts' matrices, one after the other: calls body(expert, first row, end row).
+  const auto take_rows = [&](size_t first, size_t last, size_t matrix_rows, size_t cols, const auto& body) {
+    const size_t tokens = (expert_begin_[last] - expert_begin_[first]) / (last - first) + 1;
+    const size_t grain = std::min(linear_grain(matrix_rows, cols, tokens, me.threads()), matrix_rows);
+    const size_t parts = (matrix_rows + grain - 1) / grain;
+    me.take((last - first) * parts, 1, [&](size_t item, size_t) {
+      const size_t e = first + item / parts, begin = item % parts * grain;
+      if (expert_begin_[e] < expert_begin_[e + 1]) body(e, begin, std::min(begin + grain, matrix_rows));
+    });
+    me.meet();
+  };
+
+  for (size_t first = 0, last = 0; first < n; first = last) {
+    for (last = first + 1; last < n && same_input(first, last); ++last) {
+      if (expert_begin_[last + 1] - expert_begin_[first] > room) break;
+    }
+    const size_t place0 = expert_begin_[first], count = expert_begin_[last] - place0;
+    if (count == 0) continue;
+    me.share(count, [&](size_t i) {
+      std::memcpy(in + i * d, normed + expert_tokens_[place0 + i] * d, d * sizeof(float));
+    });
+    LinearInput input(linear_, in, count, d);
+    const kernels::Activations acts = input.prepare(*kernels_, me, w.expert_gate_up[first].input());
+    take_rows(first, last, 2 * width, d, [&](size_t e, size_t begin, size_t end) {
+      const size_t at = expert_begin_[e] - place0;
+      linear_rows(*kernels_, w.expert_gate_up[e], rows_of(acts, at, expert_begin_[e + 1] - place0 - at),
+                  linear_, me.thread(), begin, end, gate_up + at * 2 * width, 2 * width);
+    });
+    me.share(count, [&](size_t i) {
+      std::memcpy(hidden_rows + i * width, gate_up + i * 2 * width, width * sizeof(float));
+      kernels_->gelu_mul(hidden_rows + i * width, gate_up + i * 2 * width + width, width);
+    });
+    LinearInput hidden(linear_, hidden_rows, count, width);
+    const kernels::Activations levels = hidden.prepare(*kernels_, me, w.expert_down[first].input());
+    take_rows(first, last, d, width, [&](size_t e, size_t begin, size_t end) {
+      const size_t at = expert_begin_[e] - place0;
+      linear_rows(*kernels_, w.expert_down[e], rows_of(levels, at, expert_begin_[e + 1] - place0 - at),
+                  linear_, me.thread(), begin, end, out + at * d, d);
+    });
+    observe_experts(me, w, first, last);
+    me.share(rows.count, [&](size_t r) {
+      for (size_t i = r * chosen; i < (r + 1) * chosen; ++i) {
+        const size_t e = routed_[i].expert;
+        if (e < first || e >= last) continue;
+        float* result = out + (routed_[i].place - place0) * d;
+        kernels_->scale(result, routed_[i].weight, d);
+        kernels_->add(moe + r * d, result, d);
+      }
+    });
+    me.meet();
+  }
+}
+
+// What the observer is to see of the experts [first, last), before their results are weighted.
+void Forward::observe_experts(Worker& me, const LayerWeights& w, size_t first, size_t last) {
+  if (observer_ == nullptr) return;
+  const size_t d = config_->hidden_size, width = config_->expert_width;
+  for (size_t e = first; e < last && me.thread() == 0; ++e) {
+    const size_t at = expert_begin_[e] - expert_begin_[first],
+                 count = expert_begin_[e + 1] - expert_begin_[e];
+    if (count == 0) continue;
+    observer_->observe(w.expert_gate_up[e], expert_in_.as<float>() + at * d, count,
+                       expert_gate_up_.as<float>() + at * 2 * width, 2 * width);
+    observer_->observe(w.expert_down[e], expert_hidden_.as<float>() + at * width, count,
+                       expert_out_.as<float>() + at * d, d);
+  }
+  me.meet();
+}
+
+// x += rmsnorm(W_up (gelu(W_gate x) * p[:, layer, :]))
+void Forward::per_layer_block(Worker& me, size_t index, const Rows& rows) {
+  const LayerWeights& w = weights_->layers[index];
+  const size_t d = config_->hidden_size;
+  const size_t width = config_->ple_width;
+  const size_t total = config_->layers.size() * width;
+  float* x = row(x_, rows, d);
+  float* gate = ple_gate_.as<float>();
+  float* branch = branch_.as<float>();
+  const float* ple = row(ple_, rows, total) + index * width;
+  LinearInput input(linear_, x, rows.count, d);
+  multiply(me, w.ple_gate, input, gate, width);
+  me.share(rows.count, [&](size_t r) { kernels_->gelu_mul(gate + r * width, ple + r * total, width); });
+  LinearInput hidden(linear_, gate, rows.count, width);
+  multiply(me, w.ple_projection, hidden, branch, d);
+  add_normed(me, branch, w.post_ple_norm, rows.count, x);
+}
+
+}  // namespace gemma

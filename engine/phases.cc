@@ -1,0 +1,60 @@
+#include "engine/phases.h"
+
+namespace gemma {
+namespace {
+
+// About 20 us: longer than any phase of one token is unbalanced, short enough to give a core back that
+// another program wants.
+constexpr int kSpins = 1000;
+
+inline void spin() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb" ::: "memory");
+#endif
+}
+
+}  // namespace
+
+void Worker::meet() {
+  if (threads_ == 1) return;
+  const uint32_t meeting = state_.meetings.load(std::memory_order_relaxed);
+  if (state_.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+    state_.arrived.store(0, std::memory_order_relaxed);
+    state_.meetings.store(meeting + 1, std::memory_order_release);
+    state_.meetings.notify_all();  // a system call only if somebody sleeps
+    return;
+  }
+  for (int i = 0; i < kSpins; ++i) {
+    if (state_.meetings.load(std::memory_order_acquire) != meeting) return;
+    spin();
+  }
+  state_.meetings.wait(meeting, std::memory_order_acquire);
+}
+
+// A part is set up for a take() by whoever comes first, its owner or a thread that has run out of work. A
+// thread leaves a take() only when all its grains are taken, so a part that is further on has none left of
+// this one.
+bool Worker::next_grain(size_t owner, uint64_t begin, uint64_t end, uint64_t& grain) {
+  std::atomic<uint64_t>& next = state_.parts[owner].next;
+  uint64_t seen = next.load(std::memory_order_relaxed);
+  for (;;) {
+    const uint64_t take = seen >> 32;
+    if (take > takes_) return false;
+    grain = take == takes_ ? seen & 0xffffffffu : begin;
+    if (grain >= end) return false;
+    const uint64_t after = uint64_t{takes_} << 32 | (grain + 1);
+    if (next.compare_exchange_weak(seen, after, std::memory_order_relaxed)) return true;
+  }
+}
+
+PhaseTeam::PhaseTeam(const ThreadTeam& team) : team_(&team), state_(std::make_unique<PhaseState>()) {
+  state_->parts = std::make_unique<PhaseState::Part[]>(team.size());
+}
+
+void PhaseTeam::start() const {
+  for (size_t i = 0; i < team_->size(); ++i) state_->parts[i].next.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace gemma

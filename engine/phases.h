@@ -1,0 +1,103 @@
+// A computation in phases: every thread of a team runs the same code, shares the work of a phase and meets
+// the others at its end. The team is woken once for many phases; a meeting costs some hundred nanoseconds
+// where waking a team for each costs microseconds.
+//
+//   PhaseTeam phases(team);
+//   phases.run([&](Worker& me) {
+//     me.share(n, [&](size_t i) { y[i] = f(x[i]); });           // a fixed part for each
+//     me.meet();                                                // now y is whole
+//     me.take(m, 4, [&](size_t begin, size_t end) { ... });     // who is done early takes from the others
+//   });
+//
+// The body must do the same phases with the same sizes on every thread. Two callers must not run one
+// PhaseTeam at the same time; two PhaseTeams of one ThreadTeam may run at the same time.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "engine/thread_team.h"
+
+namespace gemma {
+
+// What the threads of a run share.
+struct PhaseState {
+  // The next grain that is left of a thread's part of one take(), and which take() that is.
+  struct alignas(64) Part {
+    std::atomic<uint64_t> next{0};  // number of the take() << 32 | grain
+  };
+  alignas(64) std::atomic<uint32_t> arrived{0};
+  alignas(64) std::atomic<uint32_t> meetings{0};
+  std::unique_ptr<Part[]> parts;
+};
+
+class Worker {
+ public:
+  Worker(PhaseState& state, size_t thread, size_t threads)
+      : state_(state), thread_(thread), threads_(threads) {}
+
+  size_t thread() const { return thread_; }
+  size_t threads() const { return threads_; }
+
+  // Waits until all have arrived: spinning for some microseconds, then asleep.
+  void meet();
+
+  // Calls body(i) for this thread's run of [0, n): sizes differ by one at most. No waiting.
+  template <typename Body>
+  void share(size_t n, const Body& body) const {
+    const size_t end = n * (thread_ + 1) / threads_;
+    for (size_t i = n * thread_ / threads_; i < end; ++i) body(i);
+  }
+
+  // Calls body(begin, end) for ranges of `grain` (the last may be shorter) that cover [0, n) between all
+  // threads: each begins with its own run of the grains and then takes what others have not begun. No waiting
+  // at the end. At most 2^32 - 1 grains.
+  template <typename Body>
+  void take(size_t n, size_t grain, const Body& body) {
+    const uint64_t grains = (n + grain - 1) / grain;
+    ++takes_;
+    for (size_t i = 0; i < threads_; ++i) {
+      const size_t owner = (thread_ + i) % threads_;
+      const uint64_t begin = grains * owner / threads_, end = grains * (owner + 1) / threads_;
+      uint64_t g;
+      while (next_grain(owner, begin, end, g)) {
+        const size_t first = g * grain;
+        body(first, first + grain < n ? first + grain : n);
+      }
+    }
+  }
+
+ private:
+  bool next_grain(size_t owner, uint64_t begin, uint64_t end, uint64_t& grain);
+
+  PhaseState& state_;
+  size_t thread_;
+  size_t threads_;
+  uint32_t takes_ = 0;
+};
+
+class PhaseTeam {
+ public:
+  PhaseTeam() = default;
+  explicit PhaseTeam(const ThreadTeam& team);
+
+  // Calls body(Worker&) on every thread of the team at once; the caller is one of them.
+  template <typename Body>
+  void run(const Body& body) const {
+    start();
+    team_->together([&](size_t thread, size_t threads) {
+      Worker worker(*state_, thread, threads);
+      body(worker);
+    });
+  }
+
+ private:
+  void start() const;
+
+  const ThreadTeam* team_ = nullptr;
+  std::unique_ptr<PhaseState> state_;
+};
+
+}  // namespace gemma

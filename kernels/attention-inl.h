@@ -1,0 +1,294 @@
+// Attention in Highway, compiled once per instruction set by float_kernels.cc. What it computes is said in
+// kernels/attention.h; portable/attention.cc is the same in plain C++.
+//
+// Per block of 64 keys: scores by tiles of 4 keys and kQueries queries, whose 4 sums are reduced together;
+// then the values by tiles of kQueries queries and kMixVectors vectors of the head, all keys of the block in
+// registers. At head_dim 256 and 16 lanes a score tile is 256 multiply-adds to 44 instructions of reduction,
+// a value tile 1024 to 32 loads and stores.
+
+#if defined(GEMMA_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GEMMA_ATTENTION_INL_H_
+#undef GEMMA_ATTENTION_INL_H_
+#else
+#define GEMMA_ATTENTION_INL_H_
+#endif
+
+#include <algorithm>
+#include <limits>
+
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+#include "kernels/attention.h"
+#include "kernels/float_vectors-inl.h"
+
+#if HWY_TARGET != HWY_SCALAR  // has no table: portable/ is plain C++
+HWY_BEFORE_NAMESPACE();
+namespace gemma::kernels {
+namespace HWY_NAMESPACE {
+
+// Sums of a tile are kQueries * 4 registers; AVX2 has 16 in all, the others 32.
+constexpr size_t kQueries = HWY_TARGET == HWY_AVX2 ? 2 : 4;
+constexpr size_t kMixVectors = 4;
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+// The sum of v's four-lane blocks: lane i of the result adds the lanes congruent to i.
+template <class V>
+HWY_INLINE auto fold(V v) {
+  const hn::DFromV<V> d;
+  if constexpr (hn::MaxLanes(hn::DFromV<V>()) == 4) {
+    return v;
+  } else {
+    const hn::Half<decltype(d)> half;
+    return fold(hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+}
+
+// Stores the sums of four vectors. The additions are the same for each of them.
+HWY_INLINE void store_sums(Vector a, Vector b, Vector c, Vector d, float* sums) {
+  const hn::Repartition<uint64_t, Floats> pairs;
+  const auto ab =
+      hn::BitCast(pairs, hn::Add(hn::InterleaveLower(kFloats, a, b), hn::InterleaveUpper(kFloats, a, b)));
+  const auto cd =
+      hn::BitCast(pairs, hn::Add(hn::InterleaveLower(kFloats, c, d), hn::InterleaveUpper(kFloats, c, d)));
+  const Vector abcd = hn::Add(hn::BitCast(kFloats, hn::InterleaveLower(pairs, ab, cd)),
+                              hn::BitCast(kFloats, hn::InterleaveUpper(pairs, ab, cd)));
+  hn::StoreU(fold(abcd), hn::CappedTag<float, 4>(), sums);
+}
+
+// scores[t][i] = q[t] . k[i].
+template <size_t T, typename Stored>
+HWY_INLINE void score_tile(const float* const (&q)[T], const Stored* const (&k)[4], size_t head_dim,
+                           float (&scores)[T][4]) {
+  const size_t lanes = hn::Lanes(kFloats);
+  Vector acc[T][4];
+  for (size_t t = 0; t < T; ++t) {
+    for (size_t i = 0; i < 4; ++i) acc[t][i] = hn::Zero(kFloats);
+  }
+  size_t d = 0;
+  for (; d + lanes <= head_dim; d += lanes) {
+    Vector key[4];
+    for (size_t i = 0; i < 4; ++i) key[i] = load(k[i] + d);
+    for (size_t t = 0; t < T; ++t) {
+      const Vector query = hn::LoadU(kFloats, q[t] + d);
+      for (size_t i = 0; i < 4; ++i) acc[t][i] = hn::MulAdd(query, key[i], acc[t][i]);
+    }
+  }
+  if (d < head_dim) {
+    for (size_t t = 0; t < T; ++t) {
+      const Vector query = load_tail(q[t] + d, head_dim - d);
+      for (size_t i = 0; i < 4; ++i) {
+        acc[t][i] = hn::MulAdd(query, load_tail(k[i] + d, head_dim - d), acc[t][i]);
+      }
+    }
+  }
+  for (size_t t = 0; t < T; ++t) {
+    store_sums(acc[t][0], acc[t][1], acc[t][2], acc[t][3], scores[t]);
+  }
+}
+
+// mix[t][0 .. V * lanes) += sum over the keys, in ascending order, of weight * value.
+template <size_t T, size_t V, typename Stored>
+HWY_INLINE void mix_tile(float* const (&mix)[T], const float* weights, const Stored* const* values,
+                         size_t keys, size_t d) {
+  const size_t lanes = hn::Lanes(kFloats);
+  Vector acc[T][V];
+  for (size_t t = 0; t < T; ++t) {
+    for (size_t i = 0; i < V; ++i) acc[t][i] = hn::LoadU(kFloats, mix[t] + d + i * lanes);
+  }
+  for (size_t key = 0; key < keys; ++key) {
+    Vector value[V];
+    for (size_t i = 0; i < V; ++i) value[i] = load(values[key] + d + i * lanes);
+    for (size_t t = 0; t < T; ++t) {
+      const Vector weight = hn::Set(kFloats, weights[t * kKeyBlock + key]);
+      for (size_t i = 0; i < V; ++i) acc[t][i] = hn::MulAdd(weight, value[i], acc[t][i]);
+    }
+  }
+  for (size_t t = 0; t < T; ++t) {
+    for (size_t i = 0; i < V; ++i) hn::StoreU(acc[t][i], kFloats, mix[t] + d + i * lanes);
+  }
+}
+
+template <size_t T, typename Stored>
+HWY_INLINE void mix_block(float* const (&mix)[T], const float* weights, const Stored* const* values,
+                          size_t keys, size_t head_dim) {
+  const size_t lanes = hn::Lanes(kFloats);
+  size_t d = 0;
+  for (; d + kMixVectors * lanes <= head_dim; d += kMixVectors * lanes) {
+    mix_tile<T, kMixVectors>(mix, weights, values, keys, d);
+  }
+  for (; d + lanes <= head_dim; d += lanes) mix_tile<T, 1>(mix, weights, values, keys, d);
+  for (size_t left = head_dim - d; left > 0 && d < head_dim; d = head_dim) {
+    for (size_t t = 0; t < T; ++t) {
+      Vector acc = load_tail(mix[t] + d, left);
+      for (size_t key = 0; key < keys; ++key) {
+        acc =
+            hn::MulAdd(hn::Set(kFloats, weights[t * kKeyBlock + key]), load_tail(values[key] + d, left), acc);
+      }
+      store_n(acc, mix[t] + d, left);
+    }
+  }
+}
+
+HWY_INLINE void scale_row(float* x, float factor, size_t n) {
+  const Vector f = hn::Set(kFloats, factor);
+  for_each_vector(
+      n, [&](size_t i, size_t lanes) HWY_ATTR { store_n(hn::Mul(load_n(x + i, lanes), f), x + i, lanes); });
+}
+
+// exp in one lane of the vector function, so that all weights come from one definition.
+HWY_INLINE float exp1(float x) {
+  return hn::GetLane(hn::Exp(kFloats, hn::Set(kFloats, x)));
+}
+
+// A block of scores of one query, of which [low, high) are of keys that it sees, becomes weights; those of
+// the other keys become 0. What was gathered before is scaled if a greater score appears.
+HWY_INLINE void soften(float* scores, size_t low, size_t high, float& largest, float& sum, float* mix,
+                       size_t head_dim) {
+  std::fill(scores, scores + low, kNothing);
+  std::fill(scores + high, scores + kKeyBlock, kNothing);
+  const size_t lanes = hn::Lanes(kFloats);
+  Vector peak = hn::LoadU(kFloats, scores);
+  for (size_t i = lanes; i < kKeyBlock; i += lanes) peak = hn::Max(peak, hn::LoadU(kFloats, scores + i));
+  const float highest = std::max(largest, hn::GetLane(hn::MaxOfLanes(kFloats, peak)));
+  if (highest > largest) {
+    if (largest != kNothing) {
+      const float factor = exp1(largest - highest);
+      sum *= factor;
+      scale_row(mix, factor, head_dim);
+    }
+    largest = highest;
+  }
+  const Vector m = hn::Set(kFloats, highest);
+  Vector total = hn::Zero(kFloats);
+  for (size_t i = 0; i < kKeyBlock; i += lanes) {
+    const Vector score = hn::LoadU(kFloats, scores + i);
+    const Vector weight =
+        hn::IfThenElseZero(hn::Gt(score, hn::Set(kFloats, kNothing)), hn::Exp(kFloats, hn::Sub(score, m)));
+    hn::StoreU(weight, kFloats, scores + i);
+    total = hn::Add(total, weight);
+  }
+  sum += hn::GetLane(hn::SumOfLanes(kFloats, total));
+}
+
+// The keys [first, last) of one block, as far as any query sees them.
+template <typename Stored>
+struct KeysOfBlock {
+  size_t block;  // position where it begins
+  size_t first, last;
+  const Stored* keys[kKeyBlock];
+  const Stored* values[kKeyBlock];
+  size_t count() const { return last - first; }
+};
+
+// Queries [i, i + T) over one block; scratch is (T, kKeyBlock). Weights sit at their key's place in the
+// block, so that their sum has one order whatever keys the other queries see.
+template <size_t T, typename Stored>
+HWY_INLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<Stored>& block,
+                       const AttentionState& state, float* scratch) {
+  const float* rows[T];
+  float* mix[T];
+  for (size_t t = 0; t < T; ++t) {
+    const size_t position = (i + t) / q.heads, column = (i + t) % q.heads * q.head_dim;
+    rows[t] = q.q + position * q.stride + column;
+    mix[t] = state.mix + position * state.mix_stride + column;
+  }
+  const size_t offset = block.first - block.block;
+  for (size_t key = 0; key < block.count(); key += 4) {
+    // The last tile may repeat the last key.
+    const size_t n = std::min<size_t>(4, block.count() - key);
+    const Stored* four[4];
+    for (size_t j = 0; j < 4; ++j) four[j] = block.keys[std::min(key + j, block.count() - 1)];
+    float tile[T][4];
+    score_tile<T>(rows, four, q.head_dim, tile);
+    for (size_t t = 0; t < T; ++t) std::copy_n(tile[t], n, scratch + t * kKeyBlock + offset + key);
+  }
+  for (size_t t = 0; t < T; ++t) {
+    const size_t position = q.position + (i + t) / q.heads;
+    const size_t low = std::max(block.first, position + 1 > q.window ? position + 1 - q.window : 0);
+    const size_t high = std::min(block.last, position + 1);
+    float* weights = scratch + t * kKeyBlock;
+    if (low < high) {
+      soften(weights, low - block.block, high - block.block, state.largest[i + t], state.sum[i + t], mix[t],
+             q.head_dim);
+    } else {
+      std::fill_n(weights, kKeyBlock, 0.0f);
+    }
+  }
+  mix_block<T>(mix, scratch + offset, block.values, block.count(), q.head_dim);
+}
+
+template <typename Stored>
+HWY_INLINE void span_as(const AttentionQueries& q, const KeyValues& kv, size_t key_begin, size_t key_end,
+                        const AttentionState& state, float* scratch) {
+  for (size_t i = 0; i < q.count(); ++i) {
+    state.largest[i] = kNothing;
+    state.sum[i] = 0;
+    std::fill_n(state.mix + i / q.heads * state.mix_stride + i % q.heads * q.head_dim, q.head_dim, 0.0f);
+  }
+  // What any of the queries sees.
+  const size_t begin = std::max(key_begin, q.position + 1 > q.window ? q.position + 1 - q.window : 0);
+  const size_t end = std::min(key_end, q.position + q.positions);
+  KeysOfBlock<Stored> block;
+  for (block.block = begin / kKeyBlock * kKeyBlock; block.block < end; block.block += kKeyBlock) {
+    block.first = std::max(block.block, begin);
+    block.last = std::min(block.block + kKeyBlock, end);
+    for (size_t key = 0, slot = block.first % kv.slots; key < block.count(); ++key) {
+      block.keys[key] = static_cast<const Stored*>(kv.k) + slot * kv.slot_stride;
+      block.values[key] = static_cast<const Stored*>(kv.v) + slot * kv.slot_stride;
+      if (++slot == kv.slots) slot = 0;
+    }
+    size_t i = 0;
+    for (; i + kQueries <= q.count(); i += kQueries) attend<kQueries>(q, i, block, state, scratch);
+    for (; i < q.count(); ++i) attend<1>(q, i, block, state, scratch);
+  }
+}
+
+inline void attention_span(const AttentionQueries& q, const KeyValues& kv, size_t key_begin, size_t key_end,
+                           const AttentionState& state, float* scratch) {
+  switch (kv.type) {
+    case KvType::kBf16:
+      return span_as<hwy::bfloat16_t>(q, kv, key_begin, key_end, state, scratch);
+    case KvType::kF16:
+      return span_as<hwy::float16_t>(q, kv, key_begin, key_end, state, scratch);
+    case KvType::kF32:
+      return span_as<float>(q, kv, key_begin, key_end, state, scratch);
+  }
+}
+
+inline void attention_merge(const AttentionQueries& q, const AttentionState& into,
+                            const AttentionState& from) {
+  for (size_t i = 0; i < q.count(); ++i) {
+    if (from.largest[i] == kNothing) continue;
+    const size_t t = i / q.heads, column = i % q.heads * q.head_dim;
+    float* mix = into.mix + t * into.mix_stride + column;
+    const float* other = from.mix + t * from.mix_stride + column;
+    if (into.largest[i] == kNothing) {
+      into.largest[i] = from.largest[i];
+      into.sum[i] = from.sum[i];
+      std::copy_n(other, q.head_dim, mix);
+      continue;
+    }
+    const float largest = std::max(into.largest[i], from.largest[i]);
+    const float keep = exp1(into.largest[i] - largest), take = exp1(from.largest[i] - largest);
+    into.largest[i] = largest;
+    into.sum[i] = into.sum[i] * keep + from.sum[i] * take;
+    const Vector a = hn::Set(kFloats, keep), b = hn::Set(kFloats, take);
+    for_each_vector(q.head_dim, [&](size_t d, size_t lanes) HWY_ATTR {
+      store_n(hn::MulAdd(load_n(mix + d, lanes), a, hn::Mul(load_n(other + d, lanes), b)), mix + d, lanes);
+    });
+  }
+}
+
+inline void attention_finish(const AttentionQueries& q, const AttentionState& state) {
+  for (size_t i = 0; i < q.count(); ++i) {
+    scale_row(state.mix + i / q.heads * state.mix_stride + i % q.heads * q.head_dim, 1.0f / state.sum[i],
+              q.head_dim);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma::kernels
+HWY_AFTER_NAMESPACE();
+#endif  // HWY_TARGET != HWY_SCALAR
+
+#endif  // GEMMA_ATTENTION_INL_H_
