@@ -149,7 +149,10 @@ Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t
     found[t].threads = threads[t];
     for (std::vector<double>& pattern : rates[t]) {
       std::sort(pattern.begin(), pattern.end());
-      if (pattern.back() > found[t].best) found[t] = {threads[t], pattern.back(), pattern[kPasses / 2]};
+      // Of 40 the third: where a virtual machine's clock jumps, a pass or two come out impossibly fast (68
+      // GB/s seen where all others were 33 to 36).
+      const double best = pattern[kPasses - 3];
+      if (best > found[t].best) found[t] = {threads[t], best, pattern[kPasses / 2]};
     }
   }
   for (ReadBandwidth& one : found) {

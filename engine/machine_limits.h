@@ -1,6 +1,6 @@
 // What this machine can do at most, measured by this process: the figures every other speed is a share of.
 //
-// A limit is the best of many tries, because whatever else runs on the machine can only lower it. Reading
+// A limit is (nearly) the best of many tries, because whatever else runs can only lower it. Reading
 // memory is timed by the wall, since a thread that waits for memory is computing as the system sees it;
 // arithmetic is timed by the CPU time of its thread, so that other programs do not count.
 #pragma once
@@ -31,7 +31,7 @@ std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOpera
 
 struct ReadBandwidth {
   size_t threads = 0;
-  double best = 0;    // bytes per second of the fastest pass
+  double best = 0;    // bytes per second of the third fastest pass: faster ones may be slips of the clock
   double median = 0;  // of all passes of the pattern that was fastest
 };
 

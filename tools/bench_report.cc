@@ -108,9 +108,9 @@ std::string limits_text(const Limits& limits, const Machine& m) {
   if (limits.noise.n == 0) return {};  // --no-limits
   std::string text;
   for (const ReadBandwidth& one : limits.bandwidth) {
-    text += line("reads",
-                 fmt::format("{:.2f} GB/s with {} thread{}, the best pass (median {:.2f})", one.best * 1e-9,
-                             one.threads, one.threads == 1 ? "" : "s", one.median * 1e-9));
+    text +=
+        line("reads", fmt::format("{:.2f} GB/s with {} thread{}, at best (median {:.2f})", one.best * 1e-9,
+                                  one.threads, one.threads == 1 ? "" : "s", one.median * 1e-9));
   }
   const auto peak = [&](const std::optional<double>& rate) {
     return rate ? fmt::format("{:.1f} GMAC/s per thread, {:.1f} per cycle", *rate * 1e-9,
