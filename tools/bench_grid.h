@@ -30,6 +30,7 @@ struct BenchGrid {
   std::vector<BenchShape> shapes;
   BenchSettings settings;
   size_t chunk = 256;
+  std::optional<Placement> placement;
   std::optional<kernels::Isa> isa;
   std::vector<std::string> kernels;  // ModelOptions::kernels
   std::optional<kernels::KvType> kv_type;
