@@ -21,8 +21,8 @@ bool counts(uint64_t entry) {
   return (entry & kPresent) != 0 && (entry & (kFileOrShared | kExclusive)) != 0;
 }
 
-// Larger than any machine's memory: what a sanitizer keeps for its shadow. To ask for its pages, 8 bytes each,
-// would take minutes.
+// Larger than any machine's memory: what a sanitizer keeps for its shadow. To ask for its pages, 8 bytes
+// each, would take minutes.
 constexpr uintptr_t kReservation = uintptr_t{1} << 40;
 
 // "7f00-7f10 r--p 00000000 fe:01 123    /path"

@@ -70,7 +70,8 @@ TEST_CASE("address space that is only kept free costs neither time nor memory to
     REQUIRE(pages->find(kept) != nullptr);
     CHECK(pages->find(kept)->is_reservation);
     CHECK(pages->bytes(kept, kBytes) == 0);
-    CHECK(process_memory().peak_resident_bytes - peak < (size_t{64} << 20));  // a bit per page would be 268 MB
+    CHECK(process_memory().peak_resident_bytes - peak <
+          (size_t{64} << 20));  // a bit per page would be 268 MB
     ::munmap(kept, kBytes);
   }
 }
