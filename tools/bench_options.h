@@ -21,7 +21,7 @@ struct BenchFlags {
   uint64_t chunk = BenchGrid().chunk;
   std::optional<std::string> kv_type;
   KernelFlags kernels;
-  bool abba = false, cold_load = true, machine = false, limits = true;
+  bool abba = false, cold_load = true, all_layers = false, machine = false, limits = true;
   std::string format = "table";
   std::optional<std::string> out, html;
 };
