@@ -161,7 +161,8 @@ Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
   observer_ = request.observer;
   const size_t layers = config_->layers.size();
   // Index, within the rows in flight, of the first whose logits (or hidden states) somebody waits for.
-  const size_t first_wanted = request.on_hidden != nullptr ? 0 : request.logits_from;
+  const bool every_row = request.all_layers || request.on_hidden != nullptr;
+  const size_t first_wanted = every_row ? 0 : request.logits_from;
   const Rows all{request.position, request.tokens.size(), 0};
   const auto wanted = [&](Rows rows) {
     rows.keep_from(request.position + request.logits_from - rows.first);

@@ -38,6 +38,7 @@ struct ChunkRequest {
   size_t logits_from = 0;  // index into tokens: logits are wanted from here on; tokens.size(): none
   const LogitsSink* on_logits = nullptr;
   const HiddenSink* on_hidden = nullptr;  // forces every layer for every position
+  bool all_layers = false;                // the same without handing anything out
   ActivationObserver* observer = nullptr;
 };
 

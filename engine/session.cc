@@ -96,6 +96,7 @@ Result<void> Session::run(std::span<const int32_t> tokens, size_t logits_from, c
     request.logits_from = logits_from <= begin ? 0 : std::min(logits_from - begin, chunk.size());
     request.on_logits = request.logits_from < chunk.size() ? on_logits : nullptr;
     request.on_hidden = on_hidden;
+    request.all_layers = options_.all_layers;
     request.observer = options_.observer;
     // A chunk that fails half-way has overwritten ring slots behind its positions; count them as written.
     furthest_ = std::max(furthest_, position() + chunk.size());

@@ -26,6 +26,9 @@ struct SessionOptions {
   size_t rollback = 256;                        // tokens that rollback() can take back
   std::optional<kernels::KvType> kv_type = {};  // default: f32 under f32 and fake schemes, else f16
   ActivationObserver* observer = nullptr;       // sees what every matrix multiplies; must outlive the session
+  // Every layer for every position, though nothing reads the last ones: what an engine without the short
+  // prefill does. The results are the same bits; for measuring.
+  bool all_layers = false;
 };
 
 // A copy of a sequence's state, good for any session with the same model and options.

@@ -39,6 +39,7 @@ Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shap
   options.context = shape.depth + shape.prompt_tokens + shape.new_tokens;
   options.chunk = grid.chunk;
   options.kv_type = grid.kv_type;
+  options.all_layers = shape.all_layers;
   Result<Session> session = Session::create(model, options);
   if (!session) return fail(std::move(session.error()));
   CellRunner runner(std::move(*session), shape);
@@ -55,7 +56,8 @@ Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shap
 
   BenchCell& cell = runner.cell_;
   cell.key = {model.name(),        to_string(model.scheme()), model.team().size(),
-              shape.prompt_tokens, shape.new_tokens,          shape.depth};
+              shape.prompt_tokens, shape.new_tokens,          shape.depth,
+              shape.all_layers};
   cell.kernels = kernels::to_string(model.kernels().isa);
   const kernels::KvType kv = *runner.session_.options().kv_type;
   cell.kv_type = kv_name(kv);

@@ -10,12 +10,13 @@ namespace {
 constexpr uint64_t kSeed = 1;  // of the bootstrap: the same documents give the same verdict
 
 std::string name_of(const BenchKey& key) {
-  return fmt::format("{} {} {}t p{} n{} d{}", key.model, key.scheme, key.threads, key.prompt_tokens,
-                     key.new_tokens, key.depth);
+  return fmt::format("{} {} {}t p{} n{} d{}{}", key.model, key.scheme, key.threads, key.prompt_tokens,
+                     key.new_tokens, key.depth, key.all_layers ? " all layers" : "");
 }
 
 bool same_shape(const BenchKey& a, const BenchKey& b) {
-  return a.prompt_tokens == b.prompt_tokens && a.new_tokens == b.new_tokens && a.depth == b.depth;
+  return a.prompt_tokens == b.prompt_tokens && a.new_tokens == b.new_tokens && a.depth == b.depth &&
+         a.all_layers == b.all_layers;
 }
 
 bool same_variant(const BenchKey& a, const BenchKey& b) {
@@ -68,7 +69,7 @@ Result<std::vector<SpeedComparison>> compare_documents(const BenchDocument& a, c
   }
   if (all.empty()) {
     return fail(ErrorCode::kMismatch, "compare", "no cell of one document has its like in the other",
-                "both need the same model, scheme, threads, prompt, new tokens and depth");
+                "both need the same model, scheme, threads, prompt, new tokens, depth and --all-layers");
   }
   return all;
 }
@@ -140,7 +141,8 @@ nlohmann::ordered_json to_json(const std::vector<SpeedComparison>& comparisons) 
   const auto key_json = [](const BenchKey& key) -> nlohmann::ordered_json {
     return {{"model", key.model},           {"scheme", key.scheme},
             {"threads", key.threads},       {"prompt_tokens", key.prompt_tokens},
-            {"new_tokens", key.new_tokens}, {"depth", key.depth}};
+            {"new_tokens", key.new_tokens}, {"depth", key.depth},
+            {"all_layers", key.all_layers}};
   };
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const SpeedComparison& one : comparisons) {

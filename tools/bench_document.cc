@@ -47,6 +47,7 @@ Json cell_json(const BenchCell& cell, const Limits& limits) {
                {"prompt_tokens", cell.key.prompt_tokens},
                {"new_tokens", cell.key.new_tokens},
                {"depth", cell.key.depth},
+               {"all_layers", cell.key.all_layers},
                {"kernels", cell.kernels},
                {"kv_type", cell.kv_type},
                {"load_warm_seconds", cell.load_warm_seconds},
@@ -118,6 +119,7 @@ BenchCell cell_of(const nlohmann::json& json) {
   json.at("prompt_tokens").get_to(cell.key.prompt_tokens);
   json.at("new_tokens").get_to(cell.key.new_tokens);
   json.at("depth").get_to(cell.key.depth);
+  cell.key.all_layers = json.value("all_layers", false);
   json.at("kernels").get_to(cell.kernels);
   json.at("kv_type").get_to(cell.kv_type);
   json.at("load_warm_seconds").get_to(cell.load_warm_seconds);

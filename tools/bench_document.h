@@ -43,7 +43,8 @@ struct BenchKey {
   std::string model, scheme;
   size_t threads = 0;
   size_t prompt_tokens = 0, new_tokens = 0;
-  size_t depth = 0;  // positions already in the cache
+  size_t depth = 0;         // positions already in the cache
+  bool all_layers = false;  // for every token of the prompt, though no logits are wanted of most
   bool operator==(const BenchKey&) const = default;
 };
 

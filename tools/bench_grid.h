@@ -23,6 +23,7 @@ struct BenchVariant {
 
 struct BenchShape {
   size_t prompt_tokens = 0, new_tokens = 0, depth = 0;
+  bool all_layers = false;  // SessionOptions::all_layers
 };
 
 struct BenchGrid {

@@ -100,6 +100,10 @@ Options bench_options(BenchFlags& flags) {
                .range = {.min = 1, .max = 4096},
                .unit = "tokens",
                .help = "tokens computed at once in a prompt"});
+  options.add({.name = "all-layers",
+               .target = &flags.all_layers,
+               .help = "compute every layer for every token of the prompt, as other engines do, though only "
+                       "the last token's logits are wanted"});
   options.add({.name = "kv-type",
                .target = &flags.kv_type,
                .words = {"f32", "bf16", "f16"},
@@ -177,7 +181,9 @@ Result<BenchGrid> bench_grid(const BenchFlags& flags) {
   constexpr size_t kPrompt = 128, kNew = 32;
   for (const size_t prompt : or_else<size_t>(*prompts, kPrompt)) {
     for (const size_t n : or_else<size_t>(*news, kNew)) {
-      for (const size_t depth : or_else<size_t>(*depths, 0)) grid.shapes.push_back({prompt, n, depth});
+      for (const size_t depth : or_else<size_t>(*depths, 0)) {
+        grid.shapes.push_back({prompt, n, depth, flags.all_layers});
+      }
     }
   }
   if (grid.variants.size() * grid.shapes.size() > kMostCells) {

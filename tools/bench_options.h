@@ -22,7 +22,7 @@ struct BenchFlags {
   std::optional<std::string> kv_type;
   std::optional<std::string> mmap;
   KernelFlags kernels;
-  bool abba = false, cold_load = true, machine = false, limits = true;
+  bool abba = false, cold_load = true, all_layers = false, machine = false, limits = true;
   std::string format = "table";
   std::optional<std::string> out, html;
 };

@@ -44,9 +44,10 @@ std::string bandwidth_text(const BenchCell& cell, const Limits& limits) {
 
 std::string cell_text(const BenchCell& cell, const Limits& limits) {
   const BenchKey& key = cell.key;
-  std::string text = fmt::format("\n{}, {}, {} thread{}, {} KV, {}\nprompt {} tokens, {} new, depth {}\n",
+  std::string text = fmt::format("\n{}, {}, {} thread{}, {} KV, {}\nprompt {} tokens{}, {} new, depth {}\n",
                                  key.model, key.scheme, key.threads, key.threads == 1 ? "" : "s",
-                                 cell.kv_type, cell.kernels, key.prompt_tokens, key.new_tokens, key.depth);
+                                 cell.kv_type, cell.kernels, key.prompt_tokens,
+                                 key.all_layers ? " (all layers of each)" : "", key.new_tokens, key.depth);
   text += fmt::format("  {:<32}{:>6}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "n", "mean",
                       "stdev", "min", "p50", "p90", "p95", "p99", "max");
   for (size_t i = 0; i < kMetrics; ++i) {
@@ -143,20 +144,22 @@ std::string bench_markdown(const BenchDocument& document) {
           ? ""
           : fmt::format("; noise floor {:.1f} % (p99)", 100 * (document.limits.noise.p99_over_median - 1)));
   text +=
-      "| model | scheme | threads | prompt | new | depth | TTFT p50 ms | p95 | ITL p50 ms | p95 | p99 | "
+      "| model | scheme | threads | prompt | its layers | new | depth | TTFT p50 ms | p95 | ITL p50 ms | p95 "
+      "| p99 | "
       "prefill tok/s | decode tok/s | of read limit | peak RSS | J/token |\n"
-      "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
+      "|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
   for (const BenchCell& cell : document.cells) {
     const Summary ttft = summarize(cell.of(Metric::kTimeToFirstToken));
     const Summary gap = summarize(cell.of(Metric::kInterTokenLatency));
     const std::optional<double> limit = document.limits.bandwidth_of(cell.key.threads);
     text += fmt::format(
-        "| {} | {} | {} | {} | {} | {} | {:.4g} | {:.4g} | {:.4g} | {:.4g} | {:.4g} | {:.4g} | {:.4g} | {} | "
+        "| {} | {} | {} | {} | {} | {} | {} | {:.4g} | {:.4g} | {:.4g} | {:.4g} | {:.4g} | {:.4g} | {:.4g} | "
+        "{} | "
         "{} | {} |\n",
         in_cell(cell.key.model), in_cell(cell.key.scheme), cell.key.threads, cell.key.prompt_tokens,
-        cell.key.new_tokens, cell.key.depth, ttft.p50 * 1e3, ttft.p95 * 1e3, gap.p50 * 1e3, gap.p95 * 1e3,
-        gap.p99 * 1e3, summarize(cell.of(Metric::kPrefillRate)).p50,
-        summarize(cell.of(Metric::kDecodeRate)).p50,
+        cell.key.all_layers ? "all" : "needed", cell.key.new_tokens, cell.key.depth, ttft.p50 * 1e3,
+        ttft.p95 * 1e3, gap.p50 * 1e3, gap.p95 * 1e3, gap.p99 * 1e3,
+        summarize(cell.of(Metric::kPrefillRate)).p50, summarize(cell.of(Metric::kDecodeRate)).p50,
         limit ? fmt::format("{:.0f} %", 100 * cell.decode_bandwidth() / *limit) : kNotAvailable,
         format_bytes(cell.peak_resident_bytes),
         cell.joules_per_token ? fmt::format("{:.4g}", *cell.joules_per_token) : kNotAvailable);
@@ -166,7 +169,8 @@ std::string bench_markdown(const BenchDocument& document) {
 
 std::string bench_csv(const BenchDocument& document) {
   std::string text =
-      "model,scheme,threads,prompt_tokens,new_tokens,depth,kernels,kv_type,load_warm_seconds,load_cold_"
+      "model,scheme,threads,prompt_tokens,new_tokens,depth,all_layers,kernels,kv_type,load_warm_seconds,load_"
+      "cold_"
       "seconds,"
       "peak_resident_bytes,joules_per_token,metric,unit,n,mean,stdev,min,p50,p90,p95,p99,max\r\n";
   for (const BenchCell& cell : document.cells) {
@@ -175,10 +179,12 @@ std::string bench_csv(const BenchDocument& document) {
       const Summary s = summarize(cell.samples[i]);
       if (s.n == 0) continue;
       text += fmt::format(
-          "{},{},{},{},{},{},{},{},{:.6g},{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},"
+          "{},{},{},{},{},{},{},{},{},{:.6g},{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:."
+          "6g},"
           "{:.6g}\r\n",
           field(cell.key.model), field(cell.key.scheme), cell.key.threads, cell.key.prompt_tokens,
-          cell.key.new_tokens, cell.key.depth, cell.kernels, cell.kv_type, cell.load_warm_seconds,
+          cell.key.new_tokens, cell.key.depth, cell.key.all_layers ? 1 : 0, cell.kernels, cell.kv_type,
+          cell.load_warm_seconds,
           cell.load_cold_seconds ? fmt::format("{:.6g}", *cell.load_cold_seconds) : "",
           cell.peak_resident_bytes,
           cell.joules_per_token ? fmt::format("{:.6g}", *cell.joules_per_token) : "", metric.name,

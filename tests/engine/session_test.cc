@@ -1,8 +1,10 @@
 // A session's promise: whatever the way to a state (rollback, restore, copy, file), what follows is the same.
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include <unistd.h>
 
@@ -69,6 +71,29 @@ TEST_CASE("after a rollback the logits are those of a session that never went fu
     for (int32_t token : {5, 6, 7})
       CHECK(logits_after(wandering, {&token, 1}) == logits_after(straight, {&token, 1}));
   }
+}
+
+struct RowsSeen : ActivationObserver {
+  std::map<const Matrix*, size_t> tokens;
+  void observe(const Matrix& matrix, const float*, size_t rows, const float*, size_t) override {
+    tokens[&matrix] += rows;
+  }
+};
+
+TEST_CASE("all layers for every position is more work for the same logits") {
+  const auto model = load("int8");
+  RowsSeen needed, every;
+  Session usual = make(*model, {.context = 100, .chunk = 7, .observer = &needed});
+  Session whole = make(*model, {.context = 100, .chunk = 7, .observer = &every, .all_layers = true});
+  CHECK(logits_after(whole, some_tokens(50)) == logits_after(usual, some_tokens(50)));
+  const auto matrices_that_saw = [](const RowsSeen& seen, size_t tokens) {
+    return std::count_if(seen.tokens.begin(), seen.tokens.end(),
+                         [&](const auto& one) { return one.second == tokens; });
+  };
+  const auto matrices = static_cast<ptrdiff_t>(every.tokens.size());
+  CHECK(matrices_that_saw(every, 50) == matrices - 1);
+  CHECK(matrices_that_saw(every, 1) == 1);  // the head
+  CHECK(matrices_that_saw(needed, 50) < matrices - 1);
 }
 
 TEST_CASE("a rollback beyond what the window was kept for says how many tokens to prefill again") {

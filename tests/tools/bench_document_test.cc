@@ -34,7 +34,7 @@ BenchDocument sample() {
   document.limits.int8_macs_per_second = 2e11;
   document.settings = {5, 3, 1.5, true};
   BenchCell cell;
-  cell.key = {"model, \"quoted\"", "int4,head=int8", 2, 128, 3, 64};
+  cell.key = {"model, \"quoted\"", "int4,head=int8", 2, 128, 3, 64, true};
   cell.kernels = "avx2";
   cell.kv_type = "f16";
   cell.load_warm_seconds = 0.25;
@@ -63,6 +63,12 @@ TEST_CASE("a document read back is the document written, samples and absent figu
   CHECK(!read->cells[0].load_cold_seconds);
   CHECK(!read->cells[0].joules_per_token);
   CHECK(!read->limits.float_macs_per_second);
+}
+
+TEST_CASE("a document from before --all-layers was measured without it") {
+  nlohmann::json older = plain(sample());
+  older["cells"][0].erase("all_layers");
+  CHECK(!parse_document(older, "test")->cells[0].key.all_layers);
 }
 
 TEST_CASE("schema and names are those the manual documents") {
@@ -111,7 +117,7 @@ TEST_CASE("what is no such document is an error that says so, whatever is wrong 
 
 TEST_CASE("CSV quotes what holds commas and quotes; absent figures are empty") {
   const std::string csv = bench_csv(sample());
-  CHECK(csv.find("\"model, \"\"quoted\"\"\",\"int4,head=int8\",2,128,3,64,avx2,f16,0.25,,123456789,,"
+  CHECK(csv.find("\"model, \"\"quoted\"\"\",\"int4,head=int8\",2,128,3,64,1,avx2,f16,0.25,,123456789,,"
                  "time_to_first_token,s,3,0.625,0.125,0.5,0.625,") != std::string::npos);
   CHECK(csv.find("inter_token_latency") == std::string::npos);  // no gaps were measured
 }
@@ -122,5 +128,7 @@ TEST_CASE("what the machine does not tell is not available, never 0") {
   CHECK(table.find("energy        not available") != std::string::npos);
   CHECK(table.find("governor not available") != std::string::npos);
   CHECK(table.find("20 % of the 15.0 GB/s that 2 threads can read") != std::string::npos);
+  CHECK(table.find("prompt 128 tokens (all layers of each), 3 new, depth 64") != std::string::npos);
+  CHECK(bench_markdown(sample()).find("| 128 | all | 3 | 64 |") != std::string::npos);
   CHECK(bench_markdown(sample()).find("| 20 % | 123.5 MB | not available |") != std::string::npos);
 }

@@ -55,6 +55,24 @@ TEST_CASE("every combination of the lists is a cell with all its samples") {
   CHECK(contains(document["command"].get<std::string>(), "--scheme int8 --scheme bf16"));
 }
 
+TEST_CASE("all layers can be asked for, and such cells are compared with none but their like") {
+  const TemporaryFolder folder;
+  const std::string usual = folder.file("usual.json"), all = folder.file("all.json");
+  const std::vector<std::string> cell = {"--model", "synthetic:tiny", "--scheme", "int8", "-p", "9", "-n",
+                                         "2",       "--format",       "json",     "-o"};
+  const auto with = [&](std::initializer_list<std::string> more) {
+    std::vector<std::string> arguments = cell;
+    arguments.insert(arguments.end(), more);
+    return bench(arguments);
+  };
+  REQUIRE(with({usual}).exit_code == 0);
+  REQUIRE(with({all, "--all-layers"}).exit_code == 0);
+  CHECK(json::parse(read_file(usual))["cells"][0]["all_layers"] == false);
+  CHECK(json::parse(read_file(all))["cells"][0]["all_layers"] == true);
+  CHECK(run_program({GEMMA_BENCH, "compare", all, all}).exit_code == 0);
+  CHECK(run_program({GEMMA_BENCH, "compare", usual, all}).exit_code == 3);
+}
+
 TEST_CASE("the shipped model is the default, table the format, and one new token has no gaps") {
   const Outcome run = bench({"-p", "4", "-n", "1"});
   CHECK(run.exit_code == 0);

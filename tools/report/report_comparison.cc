@@ -26,7 +26,8 @@ std::vector<double> bench_rates(const ReportData& data, const ComparisonData& co
         const bool same = setting == nullptr ||
                           (cell.key.threads == setting->key.threads && cell.key.depth == setting->key.depth &&
                            cell.key.prompt_tokens == setting->key.prompt_tokens &&
-                           cell.key.new_tokens == setting->key.new_tokens);
+                           cell.key.new_tokens == setting->key.new_tokens &&
+                           cell.key.all_layers == setting->key.all_layers);
         if (VariantName{cell.key.model, cell.key.scheme} != variant.name || !same) continue;
         if (cell.of(Metric::kDecodeRate).empty()) continue;
         setting = &cell;

@@ -30,6 +30,7 @@ std::string setting_of(const BenchCell& cell, const BenchDocument& document) {
     out += fmt::format(", {} new", cell.key.new_tokens);
   if (differs([](const BenchKey& key) { return key.depth; }))
     out += fmt::format(", depth {}", cell.key.depth);
+  if (cell.key.all_layers) out += ", all layers";
   return out;
 }
 
@@ -77,12 +78,13 @@ Markup table_of(const BenchDocument& document, const VariantLabels& labels) {
     };
     table.row(
         {labels.of({cell.key.model, cell.key.scheme}), fmt::format("{}", cell.key.threads),
-         fmt::format("{}", cell.key.prompt_tokens), fmt::format("{}", cell.key.new_tokens),
-         fmt::format("{}", cell.key.depth), fmt::format("{}", cell.of(Metric::kEndToEnd).size()),
-         ms(first, first.p50), ms(first, first.p95), ms(first, first.p99), ms(gap, gap.p50), ms(gap, gap.p95),
-         ms(gap, gap.p99), ms(gap, gap.max), rate(Metric::kPrefillRate), rate(Metric::kDecodeRate),
-         number_text(cell.load_warm_seconds, 3), number_text(cell.load_cold_seconds.value_or(kUnknown), 3),
-         format_bytes(cell.peak_resident_bytes), number_text(cell.joules_per_token.value_or(kUnknown), 3)});
+         fmt::format("{}{}", cell.key.prompt_tokens, cell.key.all_layers ? ", all layers" : ""),
+         fmt::format("{}", cell.key.new_tokens), fmt::format("{}", cell.key.depth),
+         fmt::format("{}", cell.of(Metric::kEndToEnd).size()), ms(first, first.p50), ms(first, first.p95),
+         ms(first, first.p99), ms(gap, gap.p50), ms(gap, gap.p95), ms(gap, gap.p99), ms(gap, gap.max),
+         rate(Metric::kPrefillRate), rate(Metric::kDecodeRate), number_text(cell.load_warm_seconds, 3),
+         number_text(cell.load_cold_seconds.value_or(kUnknown), 3), format_bytes(cell.peak_resident_bytes),
+         number_text(cell.joules_per_token.value_or(kUnknown), 3)});
   }
   return table.finish();
 }
