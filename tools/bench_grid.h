@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/weight_plan.h"
 #include "kernels/isa.h"
 #include "kernels/kernel_table.h"
 #include "loader/result.h"

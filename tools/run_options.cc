@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/mmap_option.h"
+
 namespace gemma {
 namespace {
 
