@@ -246,9 +246,10 @@ Result<void> Model::compute_fingerprint() {
                         tensor.elements());
     if (tensor.rows() == 0) continue;
     if (tensor.encoding == Encoding::kPanels) {
-      const std::span<const std::byte> data = source_->mapped(tensor);
-      const std::span<const std::byte> sample =
-          data.subspan(data.size() / 2, std::min<size_t>(data.size() / 2, 4096));
+      // Not through the map: a page of it that is touched may bring 2 MB into this process.
+      std::vector<std::byte> sample(std::min<uint64_t>(tensor.bytes() / 2, 4096));
+      Result<void> read = source_->read_bytes(tensor, tensor.bytes() / 2, sample);
+      if (!read) return read;
       text.append(reinterpret_cast<const char*>(sample.data()), sample.size());
       continue;
     }
