@@ -22,23 +22,24 @@ void* counted(size_t bytes, size_t alignment) {
 
 }  // namespace
 
-// Of the whole test program: the array forms call these.
+// Of the whole test program: the array forms call these. GCC, if it inlines a delete and not its new, takes
+// the free() inside for a mismatch.
 void* operator new(size_t bytes) {
   return counted(bytes, 1);
 }
 void* operator new(size_t bytes, std::align_val_t alignment) {
   return counted(bytes, static_cast<size_t>(alignment));
 }
-void operator delete(void* memory) noexcept {
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, std::align_val_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
 
