@@ -20,18 +20,6 @@ int32_t likeliest(std::span<const float> logits) {
   return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
-std::string kv_name(kernels::KvType type) {
-  switch (type) {
-    case kernels::KvType::kF32:
-      return "f32";
-    case kernels::KvType::kBf16:
-      return "bf16";
-    case kernels::KvType::kF16:
-      return "f16";
-  }
-  return "?";
-}
-
 }  // namespace
 
 Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shape, const BenchGrid& grid) {
@@ -60,7 +48,7 @@ Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shap
               shape.all_layers};
   cell.kernels = kernels::to_string(model.kernels().isa);
   const kernels::KvType kv = *runner.session_.options().kv_type;
-  cell.kv_type = kv_name(kv);
+  cell.kv_type = kernels::to_string(kv);
   Result<std::vector<PlannedWeight>> weights =
       plan_weights(model.config(), model.scheme(), model.source(), model.placement());
   if (!weights) return fail(std::move(weights.error()));
