@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "engine/heap_blocks.h"
 #include "engine/row_packer.h"
 #include "engine/weight_plan.h"
 
@@ -104,8 +105,7 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
     forecast.buffer(planned.part, std::nullopt, bytes, resident);
   }
   bool fake = false, quantized = false, unpacked = false;
-  for (size_t i = 0; i < kTensorClasses; ++i) {
-    const ClassScheme& scheme = model.scheme().of(static_cast<TensorClass>(i));
+  for (const ClassScheme& scheme : model.scheme().all()) {
     const bool inputs = scheme.activation != ActivationLevels::kNone;
     fake = fake || (scheme.fake && inputs);
     quantized = quantized || inputs;
@@ -141,6 +141,9 @@ Result<MemoryForecast> forecast_memory(const Model& model, const ForecastOptions
   made.session = *session;
   made.tokens = std::min(options.tokens.value_or(session->context), session->context);
   const size_t prompt = std::min(options.prompt.value_or(session->chunk), session->chunk);
+  // Reading a tokenizer of 262144 words leaves 25 MB free in the heap, which are gone before weights are
+  // built.
+  release_free_heap();
   Result<MemoryReport> now = memory_report(model, nullptr);
   if (!now) return fail(std::move(now.error()));
   Forecast forecast;
