@@ -204,6 +204,7 @@ struct Found {
 Result<Found> forecast(const std::string& name, const MemoryFlags& flags) {
   ModelOptions options;
   options.weights = false;
+  options.scheme = flags.scheme;
   options.threads = flags.threads;
   Result<std::unique_ptr<Model>> model = Model::load(name, options);
   if (!model) return fail(std::move(model.error()));
