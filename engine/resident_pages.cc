@@ -21,6 +21,10 @@ bool counts(uint64_t entry) {
   return (entry & kPresent) != 0 && (entry & (kFileOrShared | kExclusive)) != 0;
 }
 
+// Larger than any machine's memory: what a sanitizer keeps for its shadow. To ask for its pages, 8 bytes
+// each, would take minutes.
+constexpr uintptr_t kReservation = uintptr_t{1} << 40;
+
 // "7f00-7f10 r--p 00000000 fe:01 123    /path"
 bool parse(const std::string& line, Mapping& mapping) {
   const char* const end = line.data() + line.size();
@@ -29,6 +33,7 @@ bool parse(const std::string& line, Mapping& mapping) {
   const auto [blank, bad_end] = std::from_chars(dash + 1, end, mapping.end, 16);
   if (bad_end != std::errc() || mapping.end < mapping.begin) return false;
   size_t at = static_cast<size_t>(blank - line.data());
+  mapping.is_reservation = line.compare(at, 4, " ---") == 0 || mapping.end - mapping.begin > kReservation;
   for (int field = 0; field < 4; ++field) {
     at = line.find_first_not_of(' ', at);
     at = line.find(' ', at);
@@ -64,7 +69,7 @@ Result<ResidentPages> ResidentPages::read() {
   std::vector<uint64_t> entries(size_t{1} << 16);
   bool whole = true;
   for (const Mapping& mapping : pages.mappings_) {
-    const size_t n = (mapping.end - mapping.begin) / page_bytes();
+    const size_t n = mapping.is_reservation ? 0 : (mapping.end - mapping.begin) / page_bytes();
     std::vector<uint64_t> bits((n + 63) / 64);
     for (size_t first = 0; first < n && whole; first += entries.size()) {
       const size_t some = std::min(entries.size(), n - first);
@@ -95,6 +100,7 @@ uint64_t ResidentPages::bytes(uintptr_t begin, uintptr_t end) const {
   auto mapping = std::upper_bound(mappings_.begin(), mappings_.end(), begin,
                                   [](uintptr_t a, const Mapping& m) { return a < m.end; });
   for (; mapping != mappings_.end() && mapping->begin < end; ++mapping) {
+    if (mapping->is_reservation) continue;
     const std::vector<uint64_t>& bits = resident_[static_cast<size_t>(mapping - mappings_.begin())];
     const uintptr_t from = std::max(begin, mapping->begin), to = std::min(end, mapping->end);
     for (uintptr_t at = from; at < to;) {

@@ -1,5 +1,7 @@
 #include "loader/tokenizer_vocabulary.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 
 #define XXH_INLINE_ALL
@@ -30,11 +32,16 @@ uint64_t Vocabulary::hash(std::string_view piece) {
   return XXH3_64bits_withSeed(piece.data(), piece.size(), hash_multiplier());
 }
 
-size_t Vocabulary::slot_of(std::string_view text, uint64_t hash) const {
+size_t Vocabulary::first_like(size_t slot, uint64_t hash) const {
   const auto tag = static_cast<uint32_t>(hash >> 32);
-  size_t slot = hash & (slots_.size() - 1);
-  while (slots_[slot].id >= 0 && (slots_[slot].tag != tag || piece(slots_[slot].id) != text)) {
-    slot = (slot + 1) & (slots_.size() - 1);
+  while (slots_[slot].id >= 0 && slots_[slot].tag != tag) slot = (slot + 1) & (slots_.size() - 1);
+  return slot;
+}
+
+size_t Vocabulary::slot_of(std::string_view text, uint64_t hash) const {
+  size_t slot = first_like(home(hash), hash);
+  while (slots_[slot].id >= 0 && piece(slots_[slot].id) != text) {
+    slot = first_like((slot + 1) & (slots_.size() - 1), hash);
   }
   return slot;
 }
@@ -50,9 +57,33 @@ bool Vocabulary::insert(std::string_view piece, int32_t id) {
   return true;
 }
 
-std::optional<int32_t> Vocabulary::find(std::string_view piece, uint64_t hash) const {
-  const int32_t id = slots_[slot_of(piece, hash)].id;
+std::optional<int32_t> Vocabulary::find(std::string_view piece) const {
+  const int32_t id = slots_[slot_of(piece, hash(piece))].id;
   return id < 0 ? std::nullopt : std::optional(id);
+}
+
+// A lookup reads three random places, one after the other, of tables that no cache holds. Of a block of
+// pieces each step's memory is asked for while the others are worked on.
+void Vocabulary::find_all(std::span<const std::string_view> pieces, std::span<int32_t> ids) const {
+  constexpr size_t kBlock = 64;
+  std::array<uint64_t, kBlock> hashes;
+  for (size_t first = 0; first < pieces.size(); first += kBlock) {
+    const size_t count = std::min(kBlock, pieces.size() - first);
+    const std::span<const std::string_view> block = pieces.subspan(first, count);
+    const std::span<int32_t> found = ids.subspan(first, count);
+    for (size_t i = 0; i < count; ++i) {
+      hashes[i] = hash(block[i]);
+      __builtin_prefetch(&slots_[home(hashes[i])]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      found[i] = slots_[first_like(home(hashes[i]), hashes[i])].id;
+      if (found[i] >= 0) __builtin_prefetch(&spans_[static_cast<size_t>(found[i])]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (found[i] >= 0) __builtin_prefetch(&text_[spans_[static_cast<size_t>(found[i])].begin]);
+    }
+    for (size_t i = 0; i < count; ++i) found[i] = slots_[slot_of(block[i], hashes[i])].id;
+  }
 }
 
 std::optional<uint8_t> piece_byte(std::string_view piece) {

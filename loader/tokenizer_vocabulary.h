@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,12 +24,9 @@ class Vocabulary {
   // not empty and an id below size() whose piece is.
   bool insert(std::string_view piece, int32_t id);
 
-  std::optional<int32_t> find(std::string_view piece) const { return find(piece, hash(piece)); }
-
-  // The same in two halves, for many lookups at once: prefetch(hash) of some, then find() of each.
-  static uint64_t hash(std::string_view piece);
-  void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }
-  std::optional<int32_t> find(std::string_view piece, uint64_t hash) const;
+  std::optional<int32_t> find(std::string_view piece) const;
+  // The same of many, faster: ids[i] is that of pieces[i], or -1.
+  void find_all(std::span<const std::string_view> pieces, std::span<int32_t> ids) const;
 
   // The text of an id; empty for a hole and out of range.
   std::string_view piece(int32_t id) const {
@@ -57,6 +55,10 @@ class Vocabulary {
     int32_t id = -1;   // free
   };
 
+  static uint64_t hash(std::string_view piece);
+  size_t home(uint64_t hash) const { return hash & (slots_.size() - 1); }
+  // From a slot on, the first that is free or has the hash's tag.
+  size_t first_like(size_t slot, uint64_t hash) const;
   // The slot that holds the piece, or the free one where it belongs.
   size_t slot_of(std::string_view piece, uint64_t hash) const;
 

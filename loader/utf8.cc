@@ -28,10 +28,8 @@ bool Utf8Prefix::push(uint8_t byte) {
   return !hopeless_;
 }
 
-Utf8Scalar utf8_scalar(std::string_view text, size_t at) {
+Utf8Scalar utf8_beyond_ascii(std::string_view text, size_t at) {
   const auto first = static_cast<uint8_t>(text[at]);
-  if (first < 0x80) return {first, 1, true};
-
   const uint32_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
   if (size > text.size() - at) return {};
   Utf8Prefix prefix;

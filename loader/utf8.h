@@ -21,8 +21,13 @@ struct Utf8Scalar {
   bool valid = false;
 };
 
+Utf8Scalar utf8_beyond_ascii(std::string_view text, size_t at);
+
 // The scalar that begins at text[at]. Requires at < text.size().
-Utf8Scalar utf8_scalar(std::string_view text, size_t at);
+inline Utf8Scalar utf8_scalar(std::string_view text, size_t at) {
+  const auto first = static_cast<uint8_t>(text[at]);
+  return first < 0x80 ? Utf8Scalar{first, 1, true} : utf8_beyond_ascii(text, at);
+}
 
 // The last scalar of a non-empty valid text.
 Utf8Scalar utf8_last_scalar(std::string_view text);

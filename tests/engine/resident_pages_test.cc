@@ -2,6 +2,7 @@
 #include "engine/resident_pages.h"
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
 #include "engine/buffer.h"
 #include "engine/process_memory.h"
@@ -55,6 +56,24 @@ TEST_CASE("an address is found in its mapping, and one that nobody has in none")
   CHECK(pages->find(&on_stack)->path == "[stack]");
   CHECK(pages->find(nullptr) == nullptr);
   CHECK(pages->bytes(uintptr_t{0}, uintptr_t{4096}) == 0);
+}
+
+TEST_CASE("address space that is only kept free costs neither time nor memory to look at") {
+  constexpr size_t kBytes = size_t{8} << 40;  // its pages' entries would be 16 GB to read
+  for (const int access : {PROT_NONE, PROT_READ | PROT_WRITE}) {
+    CAPTURE(access);
+    void* const kept = ::mmap(nullptr, kBytes, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (kept == MAP_FAILED) continue;  // a system that allows no overcommitment
+    const uint64_t peak = process_memory().peak_resident_bytes;
+    const Result<ResidentPages> pages = ResidentPages::read();
+    REQUIRE(pages);
+    REQUIRE(pages->find(kept) != nullptr);
+    CHECK(pages->find(kept)->is_reservation);
+    CHECK(pages->bytes(kept, kBytes) == 0);
+    CHECK(process_memory().peak_resident_bytes - peak <
+          (size_t{64} << 20));  // a bit per page would be 268 MB
+    ::munmap(kept, kBytes);
+  }
 }
 
 TEST_CASE(

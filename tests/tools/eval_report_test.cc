@@ -11,10 +11,11 @@ const std::string kFull = std::string(GEMMA_SOURCE_DIR) + "/models/stories-full"
 struct Run {
   std::string name;
   std::vector<std::string> arguments;
+  std::string heading;  // of its part of the page
 };
 
-// Each command that measures, small, and the heading of its part of the page.
-std::vector<std::pair<Run, std::string>> commands(const std::string& text) {
+// Each command that measures, small.
+std::vector<Run> commands(const std::string& text) {
   const std::vector<std::string> windows = {"--text", text,        "-L", "16", "-S",
                                             "16",     "--windows", "2",  "-t", "1"};
   const auto eval = [&](const char* command, std::vector<std::string> more, bool cut) {
@@ -23,20 +24,21 @@ std::vector<std::pair<Run, std::string>> commands(const std::string& text) {
     return more;
   };
   return {
-      {{"compare", eval("compare", {kFull + "#f32", kFull + "#int4", "--decode-tokens", "4"}, true)},
+      {"compare", eval("compare", {kFull + "#f32", kFull + "#int4", "--decode-tokens", "4"}, true),
        "costs and loses"},
-      {{"perplexity", eval("perplexity", {"-m", kFull}, true)}, "<h2>Perplexity"},
-      {{"layers", eval("layers", {"-m", kFull, "--scheme", "int8"}, true)}, "from layer to layer"},
-      {{"sensitivity", eval("layers", {"-m", kFull, "--sensitivity"}, true)}, "each class of tensors costs"},
-      {{"sensitivity by layer", eval("layers", {"-m", kFull, "--sensitivity", "--groups", "layers"}, true)},
+      {"perplexity", eval("perplexity", {"-m", kFull}, true), "<h2>Perplexity"},
+      {"layers", eval("layers", {"-m", kFull, "--scheme", "int8"}, true), "from layer to layer"},
+      {"sensitivity", eval("layers", {"-m", kFull, "--sensitivity"}, true), "each class of tensors costs"},
+      {"sensitivity by layer", eval("layers", {"-m", kFull, "--sensitivity", "--groups", "layers"}, true),
        "What each layer costs"},
-      {{"accuracy", eval("accuracy",
-                         {std::string(GEMMA_SOURCE_DIR) + "/docs/data/story-choices.jsonl", "--limit", "2",
-                          "-m", kFull, "--threads", "1"},
-                         false)},
+      {"accuracy",
+       eval("accuracy",
+            {std::string(GEMMA_SOURCE_DIR) + "/docs/data/story-choices.jsonl", "--limit", "2", "-m", kFull,
+             "--threads", "1"},
+            false),
        "The right choice"},
-      {{"memory", eval("memory", {"-m", "synthetic:tiny", "--threads", "1"}, false)}, "by what it is for"},
-      {{"forecast", eval("memory", {"-m", "synthetic:tiny", "--forecast", "--threads", "1"}, false)},
+      {"memory", eval("memory", {"-m", "synthetic:tiny", "--threads", "1"}, false), "by what it is for"},
+      {"forecast", eval("memory", {"-m", "synthetic:tiny", "--forecast", "--threads", "1"}, false),
        "forecast"},
   };
 }
@@ -56,18 +58,18 @@ TEST_CASE("every kind of measurement writes its page, and one report holds them 
   write_file(folder.file("a.txt"), kStory);
   std::vector<std::string> report = {GEMMA_EVAL, "report"};
   std::vector<std::string> headings;
-  for (const auto& [run, heading] : commands(folder.file("a.txt"))) {
+  for (const Run& run : commands(folder.file("a.txt"))) {
     CAPTURE(run.name);
     const std::string page = folder.file(run.name + ".html"), json = folder.file(run.name + ".json");
     const Outcome outcome = run_program(with(run.arguments, {"--json", "--html", page}));
     REQUIRE_MESSAGE(outcome.exit_code == 0, outcome.messages);
     CHECK(fault_of(read_file(page)) == "");
-    CHECK(contains(read_file(page), heading));
+    CHECK(contains(read_file(page), run.heading));
     CHECK(contains(read_file(page), "The machine"));
     CHECK(contains(read_file(page), "gemma-eval "));  // the command
     write_file(json, outcome.text);
     report.push_back(json);
-    headings.push_back(heading);
+    headings.push_back(run.heading);
   }
   const Outcome bench = run_program({GEMMA_BENCH,
                                      "-m",
