@@ -11,17 +11,12 @@ __attribute__((weak)) bool mi_heap_visit_blocks(const void* heap, bool all_block
                                                 bool (*visit)(const void* heap, const void* area, void* block,
                                                               size_t block_bytes, void* argument),
                                                 void* argument);
-__attribute__((weak)) void mi_collect(bool force);
 }
 
 namespace gemma {
 
 bool heap_is_open() {
   return mi_is_in_heap_region != nullptr && mi_heap_get_default != nullptr && mi_heap_visit_blocks != nullptr;
-}
-
-void release_free_heap() {
-  if (mi_collect != nullptr) mi_collect(true);
 }
 
 bool is_heap(const void* address) {

@@ -14,10 +14,6 @@ namespace gemma {
 // Whether the allocator tells of its blocks.
 bool heap_is_open();
 
-// Gives the system back what the calling thread's heap keeps and does not use, as the allocator itself does a
-// little later. Nothing where the allocator cannot be asked.
-void release_free_heap();
-
 // Whether the address lies in memory that the allocator has taken from the system for its heap.
 bool is_heap(const void* address);
 

@@ -4,7 +4,6 @@
 #include <map>
 #include <tuple>
 
-#include "engine/heap_blocks.h"
 #include "engine/row_packer.h"
 #include "engine/weight_plan.h"
 
@@ -141,9 +140,6 @@ Result<MemoryForecast> forecast_memory(const Model& model, const ForecastOptions
   made.session = *session;
   made.tokens = std::min(options.tokens.value_or(session->context), session->context);
   const size_t prompt = std::min(options.prompt.value_or(session->chunk), session->chunk);
-  // Reading a tokenizer of 262144 words leaves 25 MB free in the heap, which are gone before weights are
-  // built.
-  release_free_heap();
   Result<MemoryReport> now = memory_report(model, nullptr);
   if (!now) return fail(std::move(now.error()));
   Forecast forecast;
