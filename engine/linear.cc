@@ -129,7 +129,8 @@ size_t linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads) {
   constexpr size_t kMacs = 40'000, kParts = 8;
   const size_t panels = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
   const size_t least = kMacs / std::max<size_t>(kernels::kPanelRows * cols * tokens, 1) + 1;
-  return std::max(least, panels / (threads * kParts)) * kernels::kPanelRows;
+  const size_t some = std::max(least, panels / (threads * kParts));
+  return (some + some % 2) * kernels::kPanelRows;  // kernels like two panels at a time
 }
 
 void linear(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, LinearInput& input, float* out,

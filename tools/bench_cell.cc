@@ -61,7 +61,8 @@ Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shap
   cell.kernels = kernels::to_string(model.kernels().isa);
   const kernels::KvType kv = *runner.session_.options().kv_type;
   cell.kv_type = kv_name(kv);
-  Result<std::vector<PlannedWeight>> weights = plan_weights(model.config(), model.scheme(), model.source());
+  Result<std::vector<PlannedWeight>> weights =
+      plan_weights(model.config(), model.scheme(), model.source(), model.placement());
   if (!weights) return fail(std::move(weights.error()));
   cell.weight_bytes_per_token = weight_bytes_per_token(model.config(), *weights);
   cell.kv_bytes_per_token =

@@ -31,6 +31,7 @@ struct WindowFlags {
 
 struct ComputeFlags {
   std::string kv_type;
+  std::optional<std::string> mmap;
   KernelFlags kernels;
   std::optional<uint64_t> threads;
   uint64_t chunk = 256;
