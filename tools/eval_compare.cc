@@ -52,14 +52,15 @@ Result<Models> open_all(const std::vector<ModelChoice>& choices, const ComputeFl
   return opened;
 }
 
-// Whether all variants fit together, told before the first is loaded. Weights in mapped files can be dropped
-// from memory and do not count.
-Result<void> check_room(const Models& models, const SessionOptions& session) {
+// Whether all variants fit together, told before the first is loaded. Weights that a file holds ready do not
+// count unless asked for: they are copied only as far as there is room (fitting_placement).
+Result<void> check_room(const Models& models, const SessionOptions& session, const ComputeFlags& compute) {
   uint64_t total = 0;
   std::string parts;
   for (const std::unique_ptr<Model>& model : models) {
+    const Placement placement = compute.mmap ? model->placement() : Placement::kMapped;
     Result<std::vector<PlannedWeight>> weights =
-        plan_weights(model->config(), model->scheme(), model->source());
+        plan_weights(model->config(), model->scheme(), model->source(), placement);
     if (!weights) return fail(std::move(weights.error()));
     Result<uint64_t> bytes = Session::plan_bytes(*model, session);
     if (!bytes) return fail(std::move(bytes.error()));
@@ -108,7 +109,8 @@ Result<CompareReport> measure_comparison(
     report.plan = std::move(*plan);
     session_options = window_session_options(report.plan, *kv_type);
     session_options.chunk = request.compute.chunk;
-    if (Result<void> room = check_room(*opened, session_options); !room) return fail(std::move(room.error()));
+    if (Result<void> room = check_room(*opened, session_options, request.compute); !room)
+      return fail(std::move(room.error()));
   }
 
   // Each load checks again that its weights fit beside those already there: others may have taken memory.
