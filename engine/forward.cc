@@ -321,6 +321,8 @@ void Forward::head(Worker& me, const Rows& rows, size_t row0) {
   me.meet();
   norm_rows(me, x, weights_->final_norm, n, d, normed);
   LinearInput input(linear_, normed, n, d);
+  const size_t grain = linear_grain(vocab, d, n, me.threads());
+  expect_rows(me, w, grain, n);
   const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
   const auto capped = [&](size_t begin, size_t end) {
     for (size_t t = 0; t < n && cap > 0; ++t) {
@@ -328,7 +330,7 @@ void Forward::head(Worker& me, const Rows& rows, size_t row0) {
     }
   };
   const bool observed = observer_ != nullptr;
-  me.take(vocab, linear_grain(vocab, d, n, me.threads()), [&](size_t begin, size_t end) {
+  me.take(vocab, grain, [&](size_t begin, size_t end) {
     linear_rows(*kernels_, w, acts, linear_, me.thread(), begin, end, logits, vocab);
     if (!observed) capped(begin, end);
   });
