@@ -299,7 +299,7 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
                                                  size_t row0, size_t rows, size_t count) {
   Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
   if (!stored) return fail(std::move(stored.error()));
-  const ClassScheme scheme = resolve(scheme_.of(tensor_class), *stored);
+  const ClassScheme scheme = resolve(scheme_.of(tensor_class, tensor.name), *stored);
   const uint64_t elements = uint64_t{rows} * count * tensor.columns();
   RowPacker::Target target;
   target.keeps = keeps_levels(scheme, *stored);

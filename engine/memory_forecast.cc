@@ -105,8 +105,7 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
     forecast.buffer(planned.part, std::nullopt, bytes, resident);
   }
   bool fake = false, quantized = false, unpacked = false;
-  for (size_t i = 0; i < kTensorClasses; ++i) {
-    const ClassScheme& scheme = model.scheme().of(static_cast<TensorClass>(i));
+  for (const ClassScheme& scheme : model.scheme().all()) {
     const bool inputs = scheme.activation != ActivationLevels::kNone;
     fake = fake || (scheme.fake && inputs);
     quantized = quantized || inputs;

@@ -33,6 +33,15 @@ Result<SessionOptions> Session::resolve(const ModelConfig& config, const Scheme&
   return options;
 }
 
+Result<uint64_t> Session::plan_bytes(const Model& model, const SessionOptions& asked) {
+  const ModelConfig& config = model.config();
+  Result<SessionOptions> options = resolve(config, model.scheme(), asked);
+  if (!options) return fail(std::move(options.error()));
+  const KvCacheOptions cache{options->context, options->chunk, options->rollback, *options->kv_type};
+  return KvCache::plan_bytes(config, cache) +
+         Forward::plan_bytes(config, options->chunk, options->context, model.team().size());
+}
+
 Result<Session> Session::create(const Model& model, const SessionOptions& asked) {
   const ModelConfig& config = model.config();
   Result<SessionOptions> resolved = resolve(config, model.scheme(), asked);
@@ -41,12 +50,11 @@ Result<Session> Session::create(const Model& model, const SessionOptions& asked)
   session.model_ = &model;
   const SessionOptions& options = session.options_ = *resolved;
 
-  const KvCacheOptions cache_options{options.context, options.chunk, options.rollback, *options.kv_type};
-  Result<void> room =
-      check_memory(KvCache::plan_bytes(config, cache_options) +
-                       Forward::plan_bytes(config, options.chunk, options.context, model.team().size()),
-                   fmt::format("a session of {} tokens", options.context));
+  Result<uint64_t> bytes = plan_bytes(model, options);
+  if (!bytes) return fail(std::move(bytes.error()));
+  Result<void> room = check_memory(*bytes, fmt::format("a session of {} tokens", options.context));
   if (!room) return fail(std::move(room.error()));
+  const KvCacheOptions cache_options{options.context, options.chunk, options.rollback, *options.kv_type};
   Result<KvCache> cache = KvCache::create(config, cache_options);
   if (!cache) return fail(std::move(cache.error()));
   session.cache_ = std::move(*cache);

@@ -47,6 +47,10 @@ class Session {
   static Result<SessionOptions> resolve(const ModelConfig& config, const Scheme& scheme,
                                         const SessionOptions& options);
 
+  // What create() checks for room: keys and values, activations and scratch. The model's scheme must be
+  // chosen; its weights are not looked at. kUsage as create().
+  static Result<uint64_t> plan_bytes(const Model& model, const SessionOptions& options);
+
   const Model& model() const { return *model_; }
   const SessionOptions& options() const { return options_; }  // resolved: context and kv_type are set
   size_t position() const { return tokens_.size(); }

@@ -1,6 +1,6 @@
 #include "engine/weight_plan.h"
 
-#include <charconv>
+#include <fmt/format.h>
 
 #include "engine/matrix_builder.h"
 #include "engine/static_matrix.h"
@@ -9,16 +9,6 @@
 
 namespace gemma {
 namespace {
-
-// "layers.12.mlp.up_proj.weight" -> 12.
-std::optional<size_t> layer_of(const std::string& name) {
-  constexpr std::string_view kPrefix = "layers.";
-  if (name.compare(0, kPrefix.size(), kPrefix) != 0) return std::nullopt;
-  size_t layer = 0;
-  const char* begin = name.data() + kPrefix.size();
-  if (std::from_chars(begin, name.data() + name.size(), layer).ec != std::errc()) return std::nullopt;
-  return layer;
-}
 
 // Bytes of one matrix of the scheme: its levels or floats, and its scales where they lie beside them, each in
 // whole cache lines.
@@ -59,8 +49,16 @@ void add_static(PlannedWeight& weight, const ClassScheme& scheme, const StoredTe
 
 }  // namespace
 
+Result<void> check_layers(const ModelConfig& config, const Scheme& scheme) {
+  if (scheme.layers.empty() || scheme.layers.rbegin()->first < config.layers.size()) return {};
+  return fail(ErrorCode::kUsage, "scheme " + to_string(scheme),
+              fmt::format("there is no layer {}: the model has layers 0 to {}", scheme.layers.rbegin()->first,
+                          config.layers.size() - 1));
+}
+
 Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
                                                 const TensorSource& source, Placement placement) {
+  if (Result<void> there = check_layers(config, scheme); !there) return fail(std::move(there.error()));
   std::vector<PlannedWeight> weights;
   const auto add = [&](const PlannedTensor& planned, const TensorInfo& tensor,
                        TensorClass tensor_class) -> Result<void> {
@@ -72,7 +70,7 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
     }
     Result<StoredTensor> stored = StoredTensor::open(source, tensor);
     if (!stored) return fail(std::move(stored.error()));
-    const ClassScheme how = resolve(scheme.of(tensor_class), *stored);
+    const ClassScheme how = resolve(scheme.of(tensor_class, planned.name), *stored);
     const kernels::WeightFormat format = target_format(how, stored->float_type());
     if (between_static_scales(how, *stored)) {
       add_static(weight, how, *stored, config.experts, placement);

@@ -33,7 +33,7 @@ struct PlannedWeight {
 // The tensors of plan_tensors() that `source` has and the model uses, in that order; the per-layer table
 // takes no memory and is left out. With a tied head of a scheme of its own there are two entries for the
 // embedding.
-// Errors of StoredTensor::open.
+// Errors of check_layers and StoredTensor::open.
 Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
                                                 const TensorSource& source, Placement placement);
 
@@ -41,5 +41,8 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
 // that the file may stay in the page cache beside its copy. Errors of StoredTensor::open.
 Result<Placement> fitting_placement(const ModelConfig& config, const Scheme& scheme,
                                     const TensorSource& source);
+
+// kUsage if the scheme names a layer that the model does not have.
+Result<void> check_layers(const ModelConfig& config, const Scheme& scheme);
 
 }  // namespace gemma

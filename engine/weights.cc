@@ -89,7 +89,7 @@ Result<void> Builder::check_groups() const {
   std::vector<std::string> misfits;
   for (const PlannedTensor& planned : plan_tensors(config_)) {
     if (!planned.required || planned.tensor_class == TensorClass::kFloat) continue;
-    const ClassScheme scheme = scheme_.of(planned.tensor_class);
+    const ClassScheme& scheme = scheme_.of(planned.tensor_class, planned.name);
     const bool table = planned.tensor_class == TensorClass::kPle;
     const size_t cols = table ? config_.ple_width : planned.shape.back();
     const bool weights = scheme.weight == WeightKind::kLevels && scheme.granularity == Granularity::kGroup;

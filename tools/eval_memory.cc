@@ -206,6 +206,7 @@ struct Found {
 Result<Found> forecast(const std::string& name, const MemoryFlags& flags) {
   ModelOptions options;
   options.weights = false;
+  options.scheme = flags.scheme;
   options.threads = flags.threads;
   options.placement = placement_of(flags.mmap);
   Result<std::unique_ptr<Model>> model = Model::load(name, options);

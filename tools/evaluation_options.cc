@@ -226,10 +226,11 @@ Result<EvaluationPlan> evaluation_plan(const Model& model, const EvaluationText&
 }
 
 Result<std::unique_ptr<Model>> load_model(const std::string& name, const std::string& scheme,
-                                          const ComputeFlags& flags) {
+                                          const ComputeFlags& flags, bool weights) {
   Result<std::string> found = model_or_shipped(name);
   if (!found) return fail(std::move(found.error()));
   ModelOptions options;
+  options.weights = weights;
   options.scheme = scheme;
   options.threads = flags.threads.value_or(0);
   options.placement = placement_of(flags.mmap);
