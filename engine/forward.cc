@@ -329,9 +329,9 @@ void Forward::head(Worker& me, const Rows& rows, size_t row0) {
   const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
   const auto capped = [&](size_t begin, size_t end) {
     for (size_t t = 0; t < n; ++t) {
-      float* row = logits + t * vocab + begin;
-      if (cap > 0) kernels_->softcap(row, cap, end - begin);
-      kernels::find_peaks({row, end - begin},
+      float* part = logits + t * vocab + begin;
+      if (cap > 0) kernels_->softcap(part, cap, end - begin);
+      kernels::find_peaks({part, end - begin},
                           {peaks_.as<float>() + t * kernels::peak_count(vocab) + begin / kernels::kPeakBlock,
                            kernels::peak_count(end - begin)});
     }

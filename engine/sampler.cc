@@ -50,10 +50,13 @@ Sampler::Sampler(std::unique_ptr<const SamplingOptions> options, size_t vocab_si
       scores_(vocab_size) {}
 
 Result<int32_t> Sampler::next(std::span<const float> logits, std::span<const float> peaks) {
-  if (logits.size() != scores_.size() ||
-      (!peaks.empty() && peaks.size() != kernels::peak_count(logits.size()))) {
+  if (logits.size() != scores_.size()) {
     return fail(ErrorCode::kInternal, "logits",
-                fmt::format("expected {} of them, found {} with {} peaks", scores_.size(), logits.size(),
+                fmt::format("expected {} of them, found {}", scores_.size(), logits.size()));
+  }
+  if (!peaks.empty() && peaks.size() != kernels::peak_count(logits.size())) {
+    return fail(ErrorCode::kInternal, "logits",
+                fmt::format("expected peaks of {} blocks, found {}", kernels::peak_count(logits.size()),
                             peaks.size()));
   }
   std::span<const float> scores = logits;

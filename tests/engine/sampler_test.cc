@@ -257,7 +257,7 @@ TEST_CASE("with the peaks of the blocks known, the same tokens are chosen") {
     for (uint32_t step = 0; step < 40; ++step) {
       Row row = coarse_logits(kMany, step);
       if (step % 4 == 1) row[kMany - 1] = 40;  // in the last, shorter block
-      if (step % 4 == 2) row.assign(kMany, step);
+      if (step % 4 == 2) row.assign(kMany, static_cast<float>(step));
       const Result<int32_t> token = with.next(row, peaks_of(row));
       REQUIRE(token);
       CHECK(*token == *without.next(row));
