@@ -236,8 +236,7 @@ HWY_INLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<St
       std::fill_n(weights, kKeyBlock, 0.0f);
     }
   }
-  mix_block<T>(mix, scratch + offset, block.values, block.count(), q.head_dim,
-               next.values);
+  mix_block<T>(mix, scratch + offset, block.values, block.count(), q.head_dim, next.values);
 }
 
 template <typename Stored>
