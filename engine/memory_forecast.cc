@@ -125,8 +125,6 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
   scratch(plan.sums, quantized);
   forecast.buffer(MemoryPart::kScratch, std::nullopt, plan.unpacked,
                   resident_once_touched(plan.unpacked, unpacked ? plan.unpacked : 0));
-  const uint64_t logits = config.vocab_size * sizeof(float);  // the session's copy
-  forecast.buffer(MemoryPart::kLogits, std::nullopt, logits, logits);
 }
 
 }  // namespace

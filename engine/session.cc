@@ -63,7 +63,6 @@ Result<Session> Session::create(const Model& model, const SessionOptions& asked)
   if (!forward) return fail(std::move(forward.error()));
   session.forward_ = std::move(*forward);
   session.tokens_.reserve(options.context);
-  session.last_logits_.resize(config.vocab_size);
   return session;
 }
 
@@ -74,9 +73,6 @@ uint64_t Session::scratch_bytes() const {
 void Session::list_memory(std::vector<MemoryRange>& ranges) const {
   cache_.list_memory(model_->config(), ranges);
   forward_.list_memory(ranges);
-  ranges.push_back({.part = MemoryPart::kLogits,
-                    .begin = last_logits_.data(),
-                    .bytes = last_logits_.capacity() * sizeof(float)});
 }
 
 Result<void> Session::run(std::span<const int32_t> tokens, size_t logits_from, const LogitsSink* on_logits,
@@ -121,12 +117,11 @@ Result<void> Session::prefill(std::span<const int32_t> tokens) {
 
 Result<std::span<const float>> Session::extend(std::span<const int32_t> tokens) {
   if (tokens.empty()) return fail(ErrorCode::kUsage, "prompt", "expected at least one token, found none");
-  const LogitsSink keep = [&](size_t, std::span<const float> logits) {
-    std::copy(logits.begin(), logits.end(), last_logits_.begin());
-  };
+  std::span<const float> last;
+  const LogitsSink keep = [&](size_t, std::span<const float> logits) { last = logits; };
   Result<void> ran = run(tokens, tokens.size() - 1, &keep, nullptr);
   if (!ran) return fail(std::move(ran.error()));
-  return std::span<const float>(last_logits_);
+  return last;
 }
 
 Result<void> Session::evaluate(std::span<const int32_t> tokens, size_t logits_from,

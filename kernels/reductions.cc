@@ -143,6 +143,20 @@ size_t argmax(std::span<const float> values) {
   return static_cast<size_t>(std::find(values.begin(), values.end(), peak) - values.begin());
 }
 
+void find_peaks(std::span<const float> values, std::span<float> peaks) {
+  for (size_t block = 0; block < peaks.size(); ++block) {
+    const size_t begin = block * kPeakBlock;
+    peaks[block] = maximum(values.subspan(begin, std::min(kPeakBlock, values.size() - begin)));
+  }
+}
+
+size_t argmax(std::span<const float> values, std::span<const float> peaks) {
+  const size_t block = argmax(peaks);
+  if (block == peaks.size()) return values.size();
+  const size_t begin = block * kPeakBlock;
+  return begin + argmax(values.subspan(begin, std::min(kPeakBlock, values.size() - begin)));
+}
+
 double log_sum_exp(std::span<const float> values) {
   const float peak = maximum(values);
   if (!std::isfinite(peak)) return static_cast<double>(peak);

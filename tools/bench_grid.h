@@ -33,6 +33,7 @@ struct BenchGrid {
   BenchSettings settings;
   size_t chunk = 256;
   std::optional<Placement> placement;
+  bool limits = true;  // read the weights once after each run, to have something to compare with
   std::optional<kernels::Isa> isa;
   std::vector<std::string> kernels;  // ModelOptions::kernels
   std::optional<kernels::KvType> kv_type;

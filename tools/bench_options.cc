@@ -192,6 +192,7 @@ Result<BenchGrid> bench_grid(const BenchFlags& flags) {
   ModelOptions model;
   if (Result<void> chosen = choose_kernels(flags.kernels, model); !chosen) return fail(chosen.error());
   grid.placement = placement_of(flags.mmap);
+  grid.limits = flags.limits;
   grid.isa = model.isa;
   grid.kernels = std::move(model.kernels);
   if (flags.kv_type) grid.kv_type = kernels::parse_kv_type(*flags.kv_type);

@@ -201,3 +201,21 @@ TEST_CASE("a divergence skips what the first finds impossible and is infinite if
   CHECK(kl_divergence(part, log_sum_exp(part), all, log_sum_exp(all)) ==
         doctest::Approx(log_sum_exp(all) - log_sum_exp(part)));
 }
+
+TEST_CASE("the peaks of a row are the maxima of its blocks, and lead to the first of the largest values") {
+  for (const size_t n : {size_t{1}, kPeakBlock, kPeakBlock + 1, 5 * kPeakBlock + 100}) {
+    CAPTURE(n);
+    std::vector<float> values = random_values(n, n);
+    std::vector<float> peaks(peak_count(n));
+    find_peaks(values, peaks);
+    for (size_t block = 0; block < peaks.size(); ++block) {
+      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(block * kPeakBlock);
+      const auto end = values.begin() + static_cast<std::ptrdiff_t>(std::min(n, (block + 1) * kPeakBlock));
+      CHECK(peaks[block] == *std::max_element(begin, end));
+    }
+    CHECK(argmax(values, peaks) == argmax(values));
+    values[n / 2] = kNan;
+    find_peaks(values, peaks);
+    CHECK(argmax(values, peaks) == n);
+  }
+}
