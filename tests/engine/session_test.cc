@@ -162,7 +162,7 @@ TEST_CASE("a session file of another scheme, damaged or cut anywhere is refused 
   CHECK(foreign.load(path).error().code == ErrorCode::kMismatch);
   CHECK(make(*model, {.context = 300}).load(path).error().code == ErrorCode::kMismatch);
   CHECK(make(*model, options_of({"int4", kernels::KvType::kInt8})).load(path).error().what ==
-        "saved with another KV type: expected 3, found 2");
+        "saved with another KV type: expected int8, found f16");
   CHECK(session.load(folder.path / "none").error().code == ErrorCode::kNotFound);
 
   std::ifstream in(path, std::ios::binary);
