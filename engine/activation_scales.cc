@@ -107,10 +107,10 @@ bool trained_with_static_scales(const TensorSource& source) {
 Result<void> check_static_scales(const Scheme& scheme, const TensorSource& source) {
   if (!scheme.needs_static_scales()) return {};
   const std::string where = "scheme " + to_string(scheme);
-  const bool of_the_file =
-      std::any_of(scheme.classes.begin(), scheme.classes.end(), [](const ClassScheme& c) {
-        return c.activation == ActivationLevels::kStatic && c.weight == WeightKind::kAsStored;
-      });
+  const std::vector<ClassScheme> every = scheme.all();
+  const bool of_the_file = std::any_of(every.begin(), every.end(), [](const ClassScheme& c) {
+    return c.activation == ActivationLevels::kStatic && c.weight == WeightKind::kAsStored;
+  });
   if (!carries_static_scales(source)) {
     return fail(
         ErrorCode::kUsage, where, "needs static activation scales, and this checkpoint carries none",

@@ -10,6 +10,7 @@
 
 #include "engine/activation_scales.h"
 #include "engine/stored_tensor.h"
+#include "engine/weight_plan.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
 #include "loader/safetensors_writer.h"
@@ -50,6 +51,7 @@ class Exporter {
 };
 
 Result<std::vector<Exporter::Item>> Exporter::list() const {
+  if (Result<void> there = check_layers(config_, scheme_); !there) return fail(std::move(there.error()));
   Result<bool> apart = head_is_apart(config_, source_, team_);
   if (!apart) return fail(std::move(apart.error()));
   std::vector<Item> items;
@@ -72,7 +74,7 @@ Result<std::vector<Exporter::Item>> Exporter::list() const {
 Result<void> Exporter::write(const Item& item, SafetensorsWriter& writer, PackedTensor& told) {
   Result<StoredTensor> stored = StoredTensor::open(source_, *item.tensor);
   if (!stored) return fail(std::move(stored.error()));
-  const ClassScheme scheme = resolve(scheme_.of(item.tensor_class), *stored);
+  const ClassScheme scheme = resolve(scheme_.of(item.tensor_class, item.tensor->name), *stored);
   const size_t rows = item.tensor->rows(), cols = item.tensor->columns();
   const Progress silent;
   MatrixBuilder builder(scheme_, source_, team_, 0, silent);

@@ -15,6 +15,8 @@
 namespace gemma {
 namespace {
 
+constexpr size_t kPage = 4096, kHugePage = size_t{2} << 20;
+
 constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
 
 uint64_t read_number(const char* path, uint64_t otherwise) {
@@ -40,6 +42,26 @@ uint64_t left_of(uint64_t limit, uint64_t used) {
   return limit > used ? limit - used : 0;
 }
 
+uint64_t whole_pages(uint64_t bytes) {
+  return (bytes + kPage - 1) / kPage * kPage;
+}
+
+// A memory map that begins on a huge page (Linux before 6.7 puts maps anywhere); null if there is no room.
+void* map_pages(size_t bytes) {
+  const size_t wanted = whole_pages(bytes);
+  if (wanted < bytes || wanted > std::numeric_limits<size_t>::max() - kHugePage) return nullptr;
+  void* all = mmap(nullptr, wanted + kHugePage, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (all == MAP_FAILED) return nullptr;
+  std::byte* begin = static_cast<std::byte*>(all);
+  const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(all) % kHugePage) % kHugePage;
+  if (before > 0) munmap(begin, before);
+  if (before < kHugePage) munmap(begin + before + wanted, kHugePage - before);
+  // Advice only: without huge pages everything still works, with more TLB misses.
+  madvise(begin + before, bytes, MADV_HUGEPAGE);
+  return begin + before;
+}
+
 }  // namespace
 
 Result<Buffer> Buffer::allocate(size_t bytes, const std::string& what) {
@@ -47,10 +69,7 @@ Result<Buffer> Buffer::allocate(size_t bytes, const std::string& what) {
   if (bytes == 0) return buffer;
   void* memory = nullptr;
   if (bytes >= kMappedBufferBytes) {
-    memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) memory = nullptr;
-    // Advice only: without huge pages everything still works, with more TLB misses.
-    if (memory != nullptr) madvise(memory, bytes, MADV_HUGEPAGE);
+    memory = map_pages(bytes);
   } else {
     memory = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (memory != nullptr) std::memset(memory, 0, bytes);
@@ -64,8 +83,24 @@ Result<Buffer> Buffer::allocate(size_t bytes, const std::string& what) {
   return buffer;
 }
 
+Buffer Buffer::part_of(std::shared_ptr<Buffer> whole, size_t begin, size_t bytes) {
+  Buffer part;
+  part.data_ = whole->data_ + begin;
+  part.bytes_ = bytes;
+  part.whole_ = std::move(whole);
+  return part;
+}
+
+void Buffer::shrink(size_t bytes) {
+  if (whole_ != nullptr || bytes_ < kMappedBufferBytes || bytes < kMappedBufferBytes) return;
+  const size_t kept = whole_pages(bytes), had = whole_pages(bytes_);
+  if (kept >= had) return;
+  munmap(data_ + kept, had - kept);
+  bytes_ = kept;
+}
+
 Buffer::~Buffer() {
-  if (data_ == nullptr) return;
+  if (data_ == nullptr || whole_ != nullptr) return;
   if (bytes_ >= kMappedBufferBytes) {
     munmap(data_, bytes_);
   } else {
@@ -80,11 +115,10 @@ uint64_t resident_once_touched(uint64_t bytes, uint64_t touched) {
     std::string words;
     return std::getline(file, words) && words.find("[never]") == std::string::npos;
   }();
-  constexpr uint64_t kPage = 4096, kHuge = uint64_t{2} << 20;
   const auto up = [](uint64_t n, uint64_t to) { return (n + to - 1) / to * to; };
   if (bytes < kMappedBufferBytes) return bytes;
   touched = std::min(touched, bytes);
-  if (huge && up(touched, kHuge) <= bytes) return up(touched, kHuge);
+  if (huge && up(touched, kHugePage) <= bytes) return up(touched, kHugePage);
   return up(touched, kPage);
 }
 

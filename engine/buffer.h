@@ -1,10 +1,11 @@
 // A large, aligned, zeroed block of memory: weights, caches, scratch. From 2 MB on it is a memory map of its
-// own, whose untouched pages cost nothing (a KV cache reserved for the whole context) and which asks for huge
-// pages.
+// own, whose untouched pages cost nothing (a KV cache reserved for the whole context) and which begins on a
+// huge page, where the system gives them.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -19,14 +20,24 @@ class Buffer {
   // `bytes` zeroed bytes on a 64-byte boundary. kResource if the system has none; `what` names the use.
   static Result<Buffer> allocate(size_t bytes, const std::string& what);
 
+  // Bytes [begin, begin + bytes) of another, which lives as long as its parts.
+  static Buffer part_of(std::shared_ptr<Buffer> whole, size_t begin, size_t bytes);
+
   Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)),
+        whole_(std::move(other.whole_)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
+    std::swap(whole_, other.whole_);
     return *this;
   }
   ~Buffer();
+
+  // Gives back the pages behind the first `bytes` bytes. Of a buffer that is a memory map; others stay as
+  // they are.
+  void shrink(size_t bytes);
 
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
@@ -44,6 +55,7 @@ class Buffer {
  private:
   std::byte* data_ = nullptr;
   size_t bytes_ = 0;
+  std::shared_ptr<Buffer> whole_;  // of a part
 };
 
 // From this size on a buffer is a memory map of its own.

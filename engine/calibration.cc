@@ -123,7 +123,7 @@ Result<void> check(const Model& model, std::span<const int32_t> ids, const Calib
     return fail(ErrorCode::kUsage, "calibration",
                 fmt::format("expected a window of at least 2 tokens, found {}", options.window));
   }
-  const std::span<const ClassScheme> classes = model.scheme().classes;
+  const std::vector<ClassScheme> classes = model.scheme().all();
   if (std::any_of(classes.begin(), classes.end(), [](const ClassScheme& c) {
         return c.activation != ActivationLevels::kNone || c.weight == WeightKind::kAsStored;
       })) {
@@ -149,6 +149,7 @@ Scheme with_float_activations(const Scheme& scheme) {
   };
   strip(floats.base);
   for (ClassScheme& c : floats.classes) strip(c);
+  for (auto& [layer, own] : floats.layers) strip(own);
   return floats;
 }
 

@@ -45,6 +45,12 @@ std::span<const std::byte> ExtendedSource::mapped(const TensorInfo& tensor) cons
   return own(tensor) == nullptr ? base_.mapped(tensor) : std::span<const std::byte>();
 }
 
+Result<void> ExtendedSource::read_bytes(const TensorInfo& tensor, uint64_t offset,
+                                        std::span<std::byte> out) const {
+  if (own(tensor) == nullptr) return base_.read_bytes(tensor, offset, out);
+  return TensorSource::read_bytes(tensor, offset, out);
+}
+
 void ExtendedSource::drop_rows(const TensorInfo& tensor, size_t row0, size_t row1) const {
   if (own(tensor) == nullptr) base_.drop_rows(tensor, row0, row1);
 }

@@ -96,6 +96,8 @@ std::vector<Forward::PlannedBuffer> Forward::plan(const ModelConfig& config, siz
       {[](F& f) -> Buffer& { return f.sin_[1]; }, kScratch, chunk, half_head, kTokens},
       {[](F& f) -> Buffer& { return f.logits_; }, MemoryPart::kLogits, kLogitRows, config.vocab_size,
        PlannedBuffer::Rows::kLogits},
+      {[](F& f) -> Buffer& { return f.peaks_; }, MemoryPart::kLogits, kLogitRows,
+       kernels::peak_count(config.vocab_size), PlannedBuffer::Rows::kLogits},
   };
 }
 
@@ -308,7 +310,7 @@ void Forward::multiply(Worker& me, const Matrix& w, LinearInput& input, float* o
 }
 
 // Logits of rows [row0, row0 + kLogitRows) of those in flight, as far as there are. A worker caps its part of
-// the vocabulary while it is in its cache.
+// the vocabulary and finds its peaks while it is in its cache.
 void Forward::head(Worker& me, const Rows& rows, size_t row0) {
   const size_t d = config_->hidden_size;
   const size_t vocab = config_->vocab_size;
@@ -321,14 +323,21 @@ void Forward::head(Worker& me, const Rows& rows, size_t row0) {
   me.meet();
   norm_rows(me, x, weights_->final_norm, n, d, normed);
   LinearInput input(linear_, normed, n, d);
+  const size_t least = linear_grain(vocab, d, n, me.threads());
+  const size_t grain = kernels::peak_count(least) * kernels::kPeakBlock;
+  expect_rows(me, w, grain, n);
   const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
   const auto capped = [&](size_t begin, size_t end) {
-    for (size_t t = 0; t < n && cap > 0; ++t) {
-      kernels_->softcap(logits + t * vocab + begin, cap, end - begin);
+    for (size_t t = 0; t < n; ++t) {
+      float* part = logits + t * vocab + begin;
+      if (cap > 0) kernels_->softcap(part, cap, end - begin);
+      kernels::find_peaks({part, end - begin},
+                          {peaks_.as<float>() + t * kernels::peak_count(vocab) + begin / kernels::kPeakBlock,
+                           kernels::peak_count(end - begin)});
     }
   };
   const bool observed = observer_ != nullptr;
-  me.take(vocab, linear_grain(vocab, d, n, me.threads()), [&](size_t begin, size_t end) {
+  me.take(vocab, grain, [&](size_t begin, size_t end) {
     linear_rows(*kernels_, w, acts, linear_, me.thread(), begin, end, logits, vocab);
     if (!observed) capped(begin, end);
   });

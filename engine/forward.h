@@ -24,6 +24,7 @@
 #include "engine/phases.h"
 #include "engine/thread_team.h"
 #include "engine/weights.h"
+#include "kernels/reductions.h"
 
 namespace gemma {
 
@@ -61,6 +62,11 @@ class Forward {
                                          size_t threads);
   static LinearScratch::Plan linear_plan(const ModelConfig& config, size_t chunk, size_t threads);
   void list_memory(std::vector<MemoryRange>& ranges) const;
+
+  // Peaks (kernels/reductions.h) of the first logits that the last run handed out, as long as those live.
+  std::span<const float> peaks() const {
+    return {peaks_.as<float>(), kernels::peak_count(config_->vocab_size)};
+  }
 
   // Runs the chunk, writes its keys and values, hands out what was asked for. Where no logits are wanted a
   // position's work ends after the K/V projection of the last layer that owns a cache: nothing later reads
@@ -150,6 +156,7 @@ class Forward {
   Buffer table_rows_;              // (threads, layers * ple_width)
   Buffer cos_[2], sin_[2];         // (chunk, head_dim / 2), sliding and full
   Buffer logits_;                  // (kLogitRows, vocab)
+  Buffer peaks_;                   // (kLogitRows, their blocks)
   std::vector<double> frequencies_[2];
   std::vector<Routed> routed_;           // (chunk, experts per token), ascending
   std::vector<uint32_t> expert_begin_;   // (experts + 1) where an expert's rows begin

@@ -24,11 +24,12 @@ void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input,
     }
     return me.meet();
   }
-  const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
   // Both parts of all tokens: half of a second-level cache.
   constexpr size_t kFloats = size_t{1} << 16;
   const size_t fits = std::max<size_t>(kFloats / tokens / kernels::kPanelRows, 1) * kernels::kPanelRows;
-  const size_t grain = std::min(fits, linear_grain(width, acts.cols, tokens, me.threads()));
+  const size_t grain = std::min(fits, linear_grain(width, config_->hidden_size, tokens, me.threads()));
+  expect_rows(me, w.gate, grain, tokens);
+  const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
   me.take(width, grain, [&](size_t begin, size_t end) {
     linear_rows(*kernels_, w.gate, acts, linear_, me.thread(), begin, end, gate, width);
     linear_rows(*kernels_, w.up, acts, linear_, me.thread(), begin, end, up, width);

@@ -162,8 +162,8 @@ Result<std::span<const float>> Generator::prefill(std::span<const int32_t> promp
 }
 
 Result<Generated> Generator::sample(std::span<const int32_t> prompt, std::span<const float> logits,
-                                    const GenerateOptions& options, uint64_t stream,
-                                    const OnPiece& on_piece) {
+                                    std::span<const float> peaks, const GenerateOptions& options,
+                                    uint64_t stream, const OnPiece& on_piece) {
   const size_t vocab = session_.model().config().vocab_size;
   Result<Sampler> sampler = Sampler::create(options.sampling, vocab, stream);
   if (!sampler) return fail(std::move(sampler.error()));
@@ -181,7 +181,7 @@ Result<Generated> Generator::sample(std::span<const int32_t> prompt, std::span<c
       out.finish = FinishReason::kInterrupted;
       break;
     }
-    Result<int32_t> token = sampler->next(logits);
+    Result<int32_t> token = sampler->next(logits, peaks);
     if (!token) return fail(std::move(token.error()));
     out.ids.push_back(*token);
     if (options.sampling.top_logprobs > 0) {
@@ -212,6 +212,7 @@ Result<Generated> Generator::sample(std::span<const int32_t> prompt, std::span<c
     Result<std::span<const float>> next = session_.decode(*token);
     if (!next) return fail(std::move(next.error()));
     logits = *next;
+    peaks = session_.peaks();
   }
   text.finish(out, on_piece);
   timings_.decode_seconds += seconds_since(start);
@@ -275,6 +276,7 @@ Result<std::vector<Generated>> Generator::run(std::span<const int32_t> prompt, c
 
   const size_t sequences = static_cast<size_t>(options.sampling.num_return_sequences);
   const std::vector<float> logits(first->begin(), first->end());
+  const std::vector<float> peaks(session_.peaks().begin(), session_.peaks().end());
   GenerateOptions resolved = options;
   if (resolved.sampling.samples() && !resolved.sampling.seed) resolved.sampling.seed = fresh_seed();
   Result<Snapshot> after_prompt = sequences > 1 ? session_.snapshot() : Result<Snapshot>(Snapshot{});
@@ -286,7 +288,7 @@ Result<std::vector<Generated>> Generator::run(std::span<const int32_t> prompt, c
       Result<void> restored = session_.restore(*after_prompt);
       if (!restored) return fail(std::move(restored.error()));
     }
-    Result<Generated> one = sample(prompt, logits, resolved, i, i == 0 ? on_piece : OnPiece());
+    Result<Generated> one = sample(prompt, logits, peaks, resolved, i, i == 0 ? on_piece : OnPiece());
     if (!one) return fail(std::move(one.error()));
     all[i] = std::move(*one);
   }

@@ -75,7 +75,8 @@ class Generator {
  private:
   Result<std::span<const float>> prefill(std::span<const int32_t> prompt, const GenerateOptions& options);
   Result<Generated> sample(std::span<const int32_t> prompt, std::span<const float> logits,
-                           const GenerateOptions& options, uint64_t stream, const OnPiece& on_piece);
+                           std::span<const float> peaks, const GenerateOptions& options, uint64_t stream,
+                           const OnPiece& on_piece);
   Result<std::vector<Generated>> beams(std::span<const int32_t> prompt, std::span<const float> logits,
                                        const GenerateOptions& options, const OnPiece& on_piece);
 

@@ -129,14 +129,29 @@ size_t linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads) {
   constexpr size_t kMacs = 40'000, kParts = 8;
   const size_t panels = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
   const size_t least = kMacs / std::max<size_t>(kernels::kPanelRows * cols * tokens, 1) + 1;
-  return std::max(least, panels / (threads * kParts)) * kernels::kPanelRows;
+  const size_t some = std::max(least, panels / (threads * kParts));
+  return (some + some % 2) * kernels::kPanelRows;  // kernels like two panels at a time
+}
+
+void expect_rows(Worker& me, const Matrix& w, size_t grain, size_t tokens) {
+  constexpr size_t kFewTokens = 8, kBytes = size_t{128} << 10;  // a quarter of a small second-level cache
+  const kernels::MatrixView& view = w.view();
+  const size_t panels = (view.rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
+  if (tokens > kFewTokens || panels == 0 || view.bits >= 16) return;
+  const size_t bytes = kernels::packed_bytes(view.format, view.bits, view.rows, view.cols, view.group);
+  const size_t grains = (view.rows + grain - 1) / grain;
+  const size_t first = grains * me.thread() / me.threads() * grain / kernels::kPanelRows;
+  const size_t begin = std::min(bytes / panels * first, bytes);
+  me.expect(view.data + begin, std::min(kBytes, bytes - begin));
 }
 
 void linear(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, LinearInput& input, float* out,
             size_t out_stride) {
-  const kernels::Activations acts = input.prepare(kernels, me, w.input());
   const size_t rows = w.view().rows;
-  me.take(rows, linear_grain(rows, w.view().cols, acts.tokens, me.threads()), [&](size_t begin, size_t end) {
+  const size_t grain = linear_grain(rows, w.view().cols, input.tokens(), me.threads());
+  expect_rows(me, w, grain, input.tokens());
+  const kernels::Activations acts = input.prepare(kernels, me, w.input());
+  me.take(rows, grain, [&](size_t begin, size_t end) {
     linear_rows(kernels, w, acts, input.scratch(), me.thread(), begin, end, out, out_stride);
   });
 }

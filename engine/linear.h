@@ -79,6 +79,10 @@ void linear_rows(const kernels::KernelTable& kernels, const Matrix& w, const ker
 // and few enough that nobody waits long for the last.
 size_t linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads);
 
+// Tells the meeting that comes which bytes of W this worker will take first, if all of it is taken by `grain`
+// rows. For inputs of few tokens, where memory is what everybody waits for; nothing otherwise.
+void expect_rows(Worker& me, const Matrix& w, size_t grain, size_t tokens);
+
 // All of W x between the workers, without meeting at the end.
 void linear(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, LinearInput& input, float* out,
             size_t out_stride);

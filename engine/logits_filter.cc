@@ -9,10 +9,11 @@
 
 namespace gemma {
 
-void CandidateFilter::choose(std::span<const float> scores, const SamplingOptions& options, size_t min_keep) {
+void CandidateFilter::choose(std::span<const float> scores, const SamplingOptions& options, size_t min_keep,
+                             std::span<const float> peaks) {
   // The temperature divides every score alike and so cannot change which are the k largest: top-k first keeps
   // the exponentials to a few.
-  keep_top_k(scores, options.top_k > 0 ? std::max(static_cast<size_t>(options.top_k), min_keep) : 0);
+  keep_top_k(scores, options.top_k > 0 ? std::max(static_cast<size_t>(options.top_k), min_keep) : 0, peaks);
   weights_.resize(std::max(weights_.size(), count_));
   const std::span<const float> kept(scores_.data(), count_);
   total_ = kernels::softmax_weights(kept, kernels::maximum(kept), options.temperature,
@@ -21,19 +22,45 @@ void CandidateFilter::choose(std::span<const float> scores, const SamplingOption
   if (options.min_p > 0.0) keep_min_p(options.min_p, min_keep);
 }
 
-void CandidateFilter::keep_top_k(std::span<const float> scores, size_t k) {
-  float limit = std::numeric_limits<float>::lowest();  // only -inf is below
-  if (k > 0 && k < scores.size()) {
-    scratch_.resize(std::max(scratch_.size(), kernels::kth_largest_scratch(scores.size(), k)));
-    limit = std::max(limit, kernels::kth_largest(scores, k, scratch_));
+float CandidateFilter::kth_largest(std::span<const float> scores, size_t k) {
+  scratch_.resize(std::max(scratch_.size(), kernels::kth_largest_scratch(scores.size(), k)));
+  return kernels::kth_largest(scores, k, scratch_);
+}
+
+void CandidateFilter::keep_from(float limit, std::span<const float> scores, size_t first_id) {
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (scores[i] < limit) continue;
+    ids_.push_back(static_cast<int32_t>(first_id + i));
+    scores_.push_back(scores[i]);
   }
+}
+
+void CandidateFilter::keep_top_k(std::span<const float> scores, size_t k, std::span<const float> peaks) {
+  constexpr float kLowest = std::numeric_limits<float>::lowest();  // only -inf is below
   ids_.clear();
   scores_.clear();
-  for (size_t id = 0; id < scores.size(); ++id) {
-    if (scores[id] >= limit) {
-      ids_.push_back(static_cast<int32_t>(id));
-      scores_.push_back(scores[id]);
+  if (k == 0 || k >= scores.size()) {
+    keep_from(kLowest, scores, 0);
+  } else if (k > peaks.size()) {
+    keep_from(std::max(kLowest, kth_largest(scores, k)), scores, 0);
+  } else {
+    // Each of the k highest blocks has a score that is no less than the k-th peak, so the k-th largest score
+    // is not below it: what is, and all blocks that are, can be passed over.
+    const float bound = std::max(kLowest, kth_largest(peaks, k));
+    for (size_t block = 0; block < peaks.size(); ++block) {
+      if (peaks[block] < bound) continue;
+      const size_t begin = block * kernels::kPeakBlock;
+      keep_from(bound, scores.subspan(begin, std::min(kernels::kPeakBlock, scores.size() - begin)), begin);
     }
+    const float limit = scores_.size() > k ? kth_largest(scores_, k) : bound;
+    size_t kept = 0;
+    for (size_t i = 0; i < ids_.size(); ++i) {
+      if (scores_[i] < limit) continue;
+      ids_[kept] = ids_[i];
+      scores_[kept++] = scores_[i];
+    }
+    ids_.resize(kept);
+    scores_.resize(kept);
   }
   count_ = ids_.size();
 }

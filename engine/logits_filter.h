@@ -27,7 +27,9 @@ namespace gemma {
 class CandidateFilter {
  public:
   // Requires scores without NaN and +inf, at least one above -inf, options.temperature > 0, min_keep >= 1.
-  void choose(std::span<const float> scores, const SamplingOptions& options, size_t min_keep);
+  // `peaks`, of kernels/reductions.h, spare reading most of the scores under top-k; empty: not known.
+  void choose(std::span<const float> scores, const SamplingOptions& options, size_t min_keep,
+              std::span<const float> peaks = {});
 
   // The candidates, parallel arrays. Ids ascend, unless top-p has put the most probable first.
   std::span<const int32_t> ids() const { return {ids_.data(), count_}; }
@@ -37,7 +39,9 @@ class CandidateFilter {
   double total() const { return total_; }
 
  private:
-  void keep_top_k(std::span<const float> scores, size_t k);
+  void keep_top_k(std::span<const float> scores, size_t k, std::span<const float> peaks);
+  float kth_largest(std::span<const float> scores, size_t k);
+  void keep_from(float limit, std::span<const float> scores, size_t first_id);
   void keep_top_p(double top_p, size_t min_keep);
   void keep_min_p(double min_p, size_t min_keep);
 

@@ -36,6 +36,12 @@ void LogitsProcessors::remember(int32_t token, bool generated) {
   if (generated) ++seen_[where - 1].generated;
 }
 
+bool LogitsProcessors::idle() const {
+  const bool too_short = generated_ < static_cast<size_t>(options_->min_new_tokens);
+  return where_.empty() && !ngrams_ && !too_short && options_->logit_bias.empty() &&
+         options_->suppress_tokens.empty();
+}
+
 void LogitsProcessors::apply(std::span<float> scores) const {
   const SamplingOptions& options = *options_;
   const auto forbid = [&](int32_t id) {

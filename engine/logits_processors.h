@@ -40,6 +40,8 @@ class LogitsProcessors {
 
   // scores: (vocab_size), logits or log-probabilities. float32 as in the reference, each change rounded once.
   void apply(std::span<float> scores) const;
+  // Whether apply() leaves every score as it is.
+  bool idle() const;
 
  private:
   struct Seen {

@@ -163,4 +163,13 @@ Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t
   return found;
 }
 
+double read_once(std::span<const std::byte> bytes, const ThreadTeam& team) {
+  const size_t words = bytes.size() / sizeof(uint64_t);
+  const uintptr_t misaligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignof(uint64_t);
+  if (words < 2 || misaligned != 0) return 0;
+  const uint64_t* begin = reinterpret_cast<const uint64_t*>(bytes.data());
+  const double one = bytes_per_second({begin, words / 2}, team, kPatterns[0]);
+  return std::max(one, bytes_per_second({begin + words / 2, words / 2}, team, kPatterns[1]));
+}
+
 }  // namespace gemma

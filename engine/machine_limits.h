@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/thread_team.h"
 #include "kernels/peak_loops.h"
 #include "loader/result.h"
 
@@ -43,5 +44,11 @@ uint64_t bandwidth_buffer_bytes();
 // gets less than a smaller one, which it could imitate. In the order of `threads`. kResource if the buffer
 // does not fit.
 Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t> threads, uint64_t bytes);
+
+// What reading gives at this moment: bytes per second of one pass over `bytes`, by the threads of `team`, in
+// the better of two patterns (half of the bytes each). Taken between runs of something that reads memory, it
+// tells how that does while the memory is as it is: where other programs or guests share it, a limit measured
+// a minute ago says little.
+double read_once(std::span<const std::byte> bytes, const ThreadTeam& team);
 
 }  // namespace gemma

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <utility>
 
+#include "engine/panel_file.h"
 #include "engine/static_matrix.h"
 #include "kernels/kernel_table.h"
 #include "kernels/pack.h"
@@ -297,7 +299,7 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
                                                  size_t row0, size_t rows, size_t count) {
   Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
   if (!stored) return fail(std::move(stored.error()));
-  const ClassScheme scheme = resolve(scheme_.of(tensor_class), *stored);
+  const ClassScheme scheme = resolve(scheme_.of(tensor_class, tensor.name), *stored);
   const uint64_t elements = uint64_t{rows} * count * tensor.columns();
   RowPacker::Target target;
   target.keeps = keeps_levels(scheme, *stored);
@@ -330,9 +332,13 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
     if (!mapped) return fail(std::move(mapped.error()));
     built[i] = std::move(*mapped);
     if (built[i].empty()) break;  // so are the others
-    told.mapped_bytes += tensor.bytes() / tensor.rows() * rows;
   }
   if (count > 0 && !built.back().empty()) {
+    if (placement_ == Placement::kMapped) {
+      told.mapped_bytes += tensor.bytes() / tensor.rows() * rows * count;
+    } else if (Result<void> copied = copy_mapped(*stored, built, told); !copied) {
+      return fail(std::move(copied.error()));
+    }
     done_ += elements;
     tell(true);
     return built;
@@ -367,9 +373,9 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
                                 ? rows * view.cols * float_bytes(view.format)
                                 : kernels::packed_bytes(view.format, view.bits, rows, view.cols, view.group);
   const size_t stride = whole_lines(data_bytes) + whole_lines(scale_bytes);
-  Result<Buffer> allocated = Buffer::allocate(stride * count, tensor.name);
-  if (!allocated) return fail(std::move(allocated.error()));
-  const auto memory = std::make_shared<Buffer>(std::move(*allocated));
+  Result<std::shared_ptr<Buffer>> taken = memory_.take(stride * count, tensor.name);
+  if (!taken) return fail(std::move(taken.error()));
+  const std::shared_ptr<Buffer>& memory = *taken;
   InputFormat input = input_format(scheme, view.cols);
   if (Result<void> read = static_rounding(tensor, scheme, input, view); !read) {
     return fail(std::move(read.error()));
@@ -388,6 +394,49 @@ Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, Tenso
   told.owned_bytes += memory->bytes();
   tell(true);
   return built;
+}
+
+Result<void> MatrixBuilder::copy(const TensorInfo& tensor, const std::byte* mapped,
+                                 std::span<std::byte> to) const {
+  constexpr size_t kStep = size_t{1} << 20;
+  const uint64_t begin = static_cast<uint64_t>(mapped - source_.mapped(tensor).data());
+  std::vector<Result<void>> outcomes(team_.size());
+  team_.for_each((to.size() + kStep - 1) / kStep, [&](size_t index, size_t thread) {
+    if (!outcomes[thread]) return;
+    const size_t at = index * kStep;
+    outcomes[thread] =
+        source_.read_bytes(tensor, begin + at, to.subspan(at, std::min(kStep, to.size() - at)));
+  });
+  for (Result<void>& outcome : outcomes) {
+    if (!outcome) return std::move(outcome);
+  }
+  return {};
+}
+
+// Mapped matrices become copies of themselves, laid out as built ones are.
+Result<void> MatrixBuilder::copy_mapped(const StoredTensor& stored, std::span<Matrix> matrices,
+                                        TensorReport& told) {
+  const TensorInfo& tensor = stored.info();
+  MatrixView view = matrices.front().view();
+  const size_t data_bytes = matrices.front().mapped_bytes();
+  const size_t scale_bytes = view.scales == nullptr ? 0 : panel_scale_count(view) * sizeof(float);
+  const size_t stride = whole_lines(data_bytes) + whole_lines(scale_bytes);
+  Result<std::shared_ptr<Buffer>> memory = memory_.take(stride * matrices.size(), tensor.name);
+  if (!memory) return fail(std::move(memory.error()));
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const MatrixView mapped = matrices[i].view();
+    std::byte* data = (*memory)->data() + i * stride;
+    if (Result<void> read = copy(tensor, mapped.data, {data, data_bytes}); !read) return read;
+    view.data = data;
+    if (scale_bytes > 0) {
+      view.scales = reinterpret_cast<float*>(data + whole_lines(data_bytes));
+      std::memcpy(data + whole_lines(data_bytes), mapped.scales, scale_bytes);
+    }
+    matrices[i] = Matrix(view, matrices[i].input(), *memory);
+  }
+  if (drop_behind_) source_.drop_rows(tensor, 0, tensor.rows());
+  told.owned_bytes += (*memory)->bytes();
+  return {};
 }
 
 // What static scales are to a matrix that is multiplied in float: its input is rounded to levels and back,

@@ -19,6 +19,8 @@
 #include "engine/scheme.h"
 #include "engine/stored_tensor.h"
 #include "engine/thread_team.h"
+#include "engine/weight_memory.h"
+#include "engine/weight_plan.h"
 #include "engine/weight_quantizer.h"
 #include "loader/tensor_source.h"
 
@@ -53,6 +55,15 @@ class MatrixBuilder {
   // (docs/decisions/003-recovered-levels-are-exact.md).
   void set_off_grid(OffGrid off_grid) { off_grid_ = off_grid; }
 
+  // Where the matrices go. Unless said: each into a buffer of its own, and what the file holds ready stays
+  // mapped.
+  void place_in(WeightMemory memory, Placement placement) {
+    memory_ = std::move(memory);
+    placement_ = placement;
+  }
+  Placement placement() const { return placement_; }
+  WeightMemory& memory() { return memory_; }
+
   // Rows [row0, row0 + rows) of a tensor as a matrix of their own.
   Result<Matrix> matrix(const TensorInfo& tensor, TensorClass tensor_class, size_t row0, size_t rows);
 
@@ -71,6 +82,9 @@ class MatrixBuilder {
   Result<void> over_rows(size_t rows, size_t cols,
                          const std::function<Result<void>(size_t row0, size_t rows)>& step) const;
 
+  // The bytes that lie at `mapped`, inside the tensor's map, by all threads and with pread.
+  Result<void> copy(const TensorInfo& tensor, const std::byte* mapped, std::span<std::byte> to) const;
+
  private:
   Result<std::vector<Matrix>> build(const TensorInfo& tensor, TensorClass tensor_class, size_t row0,
                                     size_t rows, size_t count);
@@ -78,6 +92,7 @@ class MatrixBuilder {
                         std::span<Matrix> matrices);
   Result<Matrix> mapped_matrix(const StoredTensor& stored, const ClassScheme& scheme, size_t row0,
                                size_t rows);
+  Result<void> copy_mapped(const StoredTensor& stored, std::span<Matrix> matrices, TensorReport& told);
   Result<OffGrid> off_grid();
   Result<void> static_rounding(const TensorInfo& tensor, const ClassScheme& scheme, InputFormat& input,
                                kernels::MatrixView& view) const;
@@ -89,6 +104,8 @@ class MatrixBuilder {
   const ThreadTeam& team_;
   std::vector<RowPacker::Scratch> scratch_;  // of each thread
   std::optional<OffGrid> off_grid_;
+  WeightMemory memory_;
+  Placement placement_ = Placement::kMapped;
   bool drop_behind_;  // the files are so large that they would push everything else out of the page cache
   std::atomic<uint64_t> done_{0};
   uint64_t told_ = 0;

@@ -38,7 +38,8 @@ class Forecast {
 // Weights, and the rows on their way into them: as stored, as float32 and as levels, for each thread. The
 // allocator keeps that memory; what it has kept already (`slack`) serves for it.
 Result<void> add_weights(const Model& model, uint64_t slack, Forecast& forecast) {
-  Result<std::vector<PlannedWeight>> plan = plan_weights(model.config(), model.scheme(), model.source());
+  Result<std::vector<PlannedWeight>> plan =
+      plan_weights(model.config(), model.scheme(), model.source(), model.placement());
   if (!plan) return fail(std::move(plan.error()));
   uint64_t built = 0;  // most elements that a thread reads at a time
   for (const PlannedWeight& weight : *plan) {
@@ -104,8 +105,7 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
     forecast.buffer(planned.part, std::nullopt, bytes, resident);
   }
   bool fake = false, quantized = false, unpacked = false;
-  for (size_t i = 0; i < kTensorClasses; ++i) {
-    const ClassScheme& scheme = model.scheme().of(static_cast<TensorClass>(i));
+  for (const ClassScheme& scheme : model.scheme().all()) {
     const bool inputs = scheme.activation != ActivationLevels::kNone;
     fake = fake || (scheme.fake && inputs);
     quantized = quantized || inputs;
@@ -122,8 +122,6 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
   scratch(plan.sums, quantized);
   forecast.buffer(MemoryPart::kScratch, std::nullopt, plan.unpacked,
                   resident_once_touched(plan.unpacked, unpacked ? plan.unpacked : 0));
-  const uint64_t logits = config.vocab_size * sizeof(float);  // the session's copy
-  forecast.buffer(MemoryPart::kLogits, std::nullopt, logits, logits);
 }
 
 }  // namespace

@@ -74,6 +74,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
   const auto start = std::chrono::steady_clock::now();
   std::unique_ptr<Model> model(new Model());
   model->name_ = name;
+  model->asked_placement_ = options.placement;
   model->team_ = std::make_unique<ThreadTeam>(options.threads);
   Result<kernels::KernelTable> kernels = kernel_table_of(options);
   if (!kernels) return fail(std::move(kernels.error()));
@@ -118,8 +119,8 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
   if (!fits) return fail(std::move(fits.error()));
   Result<void> chosen = model->choose_scheme(options.scheme);
   if (!chosen) return fail(std::move(chosen.error()));
-  Result<std::unique_ptr<Weights>> weights =
-      build_weights(model->config_, model->scheme_, *model->source_, *model->team_, options.progress);
+  Result<std::unique_ptr<Weights>> weights = build_weights(
+      model->config_, model->scheme_, *model->source_, model->placement_, *model->team_, options.progress);
   if (!weights) return fail(std::move(weights.error()));
   model->weights_ = std::move(*weights);
   Result<void> told = model->compute_fingerprint();
@@ -229,7 +230,13 @@ Result<void> Model::choose_scheme(const std::string& asked) {
         "warning: the checkpoint was trained with the static activation scales that only mobile and "
         "fake:mobile apply; answers will be worse";
   }
-  return check_static_scales(scheme_, *source_);
+  Result<void> fits = check_static_scales(scheme_, *source_);
+  if (!fits) return fits;
+  Result<Placement> placement =
+      asked_placement_ ? Result<Placement>(*asked_placement_) : fitting_placement(config_, scheme_, *source_);
+  if (!placement) return fail(std::move(placement.error()));
+  placement_ = *placement;
+  return {};
 }
 
 Result<void> Model::compute_fingerprint() {
@@ -239,9 +246,10 @@ Result<void> Model::compute_fingerprint() {
                         tensor.elements());
     if (tensor.rows() == 0) continue;
     if (tensor.encoding == Encoding::kPanels) {
-      const std::span<const std::byte> data = source_->mapped(tensor);
-      const std::span<const std::byte> sample =
-          data.subspan(data.size() / 2, std::min<size_t>(data.size() / 2, 4096));
+      // Not through the map: a page of it that is touched may bring 2 MB into this process.
+      std::vector<std::byte> sample(std::min<uint64_t>(tensor.bytes() / 2, 4096));
+      Result<void> read = source_->read_bytes(tensor, tensor.bytes() / 2, sample);
+      if (!read) return read;
       text.append(reinterpret_cast<const char*>(sample.data()), sample.size());
       continue;
     }

@@ -28,8 +28,9 @@ struct ModelOptions {
   // Kernels to take for their operations, "int4_group32/avx2" (kernels/kernel_registry.h); default:
   // GEMMA_KERNEL, else those of the instruction set.
   std::vector<std::string> kernels;
-  bool weights = true;    // false: everything but the weights (tokenize, inspect)
-  bool tokenizer = true;  // false: none is needed (logits of given ids)
+  std::optional<Placement> placement = {};  // default: fitting_placement (engine/weight_plan.h)
+  bool weights = true;                      // false: everything but the weights (tokenize, inspect)
+  bool tokenizer = true;                    // false: none is needed (logits of given ids)
   Progress progress;
 };
 
@@ -62,6 +63,8 @@ class Model {
   const kernels::KernelTable& kernels() const { return kernels_; }
   double load_seconds() const { return load_seconds_; }
 
+  Placement placement() const { return placement_; }  // of weights that the file holds ready
+
   // The scheme that fits the file, where none is asked for, and in `reason` why. Needs no weights loaded.
   Result<std::string> fitting_scheme(std::string& reason) const;
   // Ends of a generation: generation_config.json's, else config.json's.
@@ -72,7 +75,7 @@ class Model {
   uint64_t owned_weight_bytes() const;
   uint64_t mapped_weight_bytes() const;
 
-  // For a model opened without weights: sets the scheme as load() would. kUsage as load().
+  // For a model opened without weights: sets scheme and placement as load() would. kUsage as load().
   Result<void> choose_scheme(const std::string& asked);
 
  private:
@@ -89,6 +92,8 @@ class Model {
   std::optional<Tokenizer> tokenizer_;
   std::unique_ptr<TensorSource> source_;
   Scheme scheme_;
+  std::optional<Placement> asked_placement_;
+  Placement placement_ = Placement::kMapped;
   std::string scheme_reason_;
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<ThreadTeam> team_;

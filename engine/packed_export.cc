@@ -17,6 +17,7 @@
 #include "engine/static_matrix.h"
 #include "engine/stored_tensor.h"
 #include "engine/table_packer.h"
+#include "engine/weight_plan.h"
 #include "engine/write_behind.h"
 #include "kernels/pack.h"
 #include "loader/packed_metadata.h"
@@ -185,7 +186,7 @@ Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_
   if (tensor_class != TensorClass::kFloat) {
     Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
     if (!stored) return fail(std::move(stored.error()));
-    planned.scheme = resolve(scheme_.of(tensor_class), *stored);
+    planned.scheme = resolve(scheme_.of(tensor_class, tensor.name), *stored);
     if (planned.scheme.fake) {
       return fail(ErrorCode::kUsage, "scheme " + to_string(scheme_),
                   "a fake scheme computes in floats and has no packed form",
@@ -210,6 +211,7 @@ Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_
 // The tensors that the engine will read, large ones first: a matrix that begins behind others of whole lines
 // begins on a line itself.
 Result<void> Exporter::plan() {
+  if (Result<void> there = check_layers(config_, scheme_); !there) return there;
   const TensorInfo* embed = source_.find("embed_tokens.weight");
   const TensorInfo* head = source_.find("lm_head.weight");
   Result<bool> apart = head_is_apart(config_, source_, team_);

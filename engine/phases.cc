@@ -1,5 +1,7 @@
 #include "engine/phases.h"
 
+#include <algorithm>
+
 namespace gemma {
 namespace {
 
@@ -17,6 +19,15 @@ inline void spin() {
 
 }  // namespace
 
+// A few lines between two looks at the meeting, into the second-level cache.
+void Worker::ask_ahead() {
+  constexpr uintptr_t kLine = 64, kLines = 4;
+  const uintptr_t stop = std::min(lines_end_, next_line_ + kLines * kLine);
+  for (; next_line_ < stop; next_line_ += kLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(next_line_), 0, 2);
+  }
+}
+
 void Worker::meet() {
   if (threads_ == 1) return;
   const uint32_t meeting = state_.meetings.load(std::memory_order_relaxed);
@@ -27,10 +38,12 @@ void Worker::meet() {
     return;
   }
   for (int i = 0; i < kSpins; ++i) {
-    if (state_.meetings.load(std::memory_order_acquire) != meeting) return;
+    if (state_.meetings.load(std::memory_order_acquire) != meeting) break;
+    ask_ahead();
     spin();
   }
-  state_.meetings.wait(meeting, std::memory_order_acquire);
+  state_.meetings.wait(meeting, std::memory_order_acquire);  // returns at once if it is over
+  lines_end_ = 0;
 }
 
 // A part is set up for a take() by whoever comes first, its owner or a thread that has run out of work. A

@@ -44,6 +44,13 @@ class Worker {
   // Waits until all have arrived: spinning for some microseconds, then asleep.
   void meet();
 
+  // What this thread will read after the next meeting: while it waits there, it asks for these bytes, so that
+  // the memory is not idle when one thread alone has something to do. Asking never faults.
+  void expect(const std::byte* begin, size_t bytes) {
+    next_line_ = reinterpret_cast<uintptr_t>(begin);
+    lines_end_ = next_line_ + bytes;
+  }
+
   // Calls body(i) for this thread's run of [0, n): sizes differ by one at most. No waiting.
   template <typename Body>
   void share(size_t n, const Body& body) const {
@@ -71,11 +78,13 @@ class Worker {
 
  private:
   bool next_grain(size_t owner, uint64_t begin, uint64_t end, uint64_t& grain);
+  void ask_ahead();
 
   PhaseState& state_;
   size_t thread_;
   size_t threads_;
   uint32_t takes_ = 0;
+  uintptr_t next_line_ = 0, lines_end_ = 0;  // of expect()
 };
 
 class PhaseTeam {

@@ -49,21 +49,31 @@ Sampler::Sampler(std::unique_ptr<const SamplingOptions> options, size_t vocab_si
       random_(*options_->seed, stream),
       scores_(vocab_size) {}
 
-Result<int32_t> Sampler::next(std::span<const float> logits) {
+Result<int32_t> Sampler::next(std::span<const float> logits, std::span<const float> peaks) {
   if (logits.size() != scores_.size()) {
     return fail(ErrorCode::kInternal, "logits",
                 fmt::format("expected {} of them, found {}", scores_.size(), logits.size()));
   }
-  std::copy(logits.begin(), logits.end(), scores_.begin());
-  processors_.apply(scores_);
-  if (auto ok = check_scores(scores_); !ok) return fail(ok.error());
+  if (!peaks.empty() && peaks.size() != kernels::peak_count(logits.size())) {
+    return fail(ErrorCode::kInternal, "logits",
+                fmt::format("expected peaks of {} blocks, found {}", kernels::peak_count(logits.size()),
+                            peaks.size()));
+  }
+  std::span<const float> scores = logits;
+  if (!processors_.idle()) {
+    std::copy(logits.begin(), logits.end(), scores_.begin());
+    processors_.apply(scores_);
+    scores = scores_;
+    peaks = {};
+  }
+  if (auto ok = check_scores(peaks.empty() ? scores : peaks); !ok) return fail(ok.error());
 
   int32_t token = 0;
   if (options_->samples()) {
-    filter_.choose(scores_, *options_, 1);
+    filter_.choose(scores, *options_, 1, peaks);
     token = draw(filter_, random_.uniform());
   } else {
-    token = static_cast<int32_t>(kernels::argmax(scores_));
+    token = static_cast<int32_t>(peaks.empty() ? kernels::argmax(scores) : kernels::argmax(scores, peaks));
   }
   processors_.append(token);
   return token;

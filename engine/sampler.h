@@ -35,10 +35,11 @@ class Sampler {
 
   void append_prompt(std::span<const int32_t> tokens) { processors_.append_prompt(tokens); }
 
-  // Picks a token and appends it to the history. Nothing is appended on an error:
+  // Picks a token and appends it to the history. With the row's peaks (kernels/reductions.h) and no processor
+  // that changes a score, most of the row is not read. Nothing is appended on an error:
   //   kUsage     every token is suppressed (all scores are -inf after the processors)
   //   kInternal  the row has another size than the vocabulary, or a score is NaN or +inf
-  Result<int32_t> next(std::span<const float> logits);
+  Result<int32_t> next(std::span<const float> logits, std::span<const float> peaks = {});
 
   // Appends a token that somebody else chose.
   void append(int32_t token) { processors_.append(token); }

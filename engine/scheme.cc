@@ -12,6 +12,8 @@ namespace gemma {
 namespace {
 
 constexpr size_t kLargestGroup = size_t{1} << 16;
+constexpr size_t kMostLayers = 1024;
+constexpr std::string_view kLayerPrefix = "layers.";
 
 constexpr std::pair<TensorClass, std::string_view> kClassNames[] = {
     {TensorClass::kEmbed, "embed"},      {TensorClass::kPle, "ple"},
@@ -133,6 +135,18 @@ std::string spell(const ClassScheme& scheme) {
   return text;
 }
 
+Result<size_t> parse_layer(std::string_view word, std::string_view digits) {
+  Reader in(digits);
+  const std::optional<size_t> layer = in.number();
+  if (!layer || !in.done() || *layer >= kMostLayers) {
+    return fail(ErrorCode::kUsage, fmt::format("scheme \"{}\"", word),
+                fmt::format("expected a layer from 0 to {} behind \"{}\", found \"{}\"", kMostLayers - 1,
+                            kLayerPrefix, digits),
+                "as in int4,layers.0=int8");
+  }
+  return *layer;
+}
+
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -251,6 +265,9 @@ std::string to_string(const Scheme& scheme) {
     if (scheme.of(tensor_class) != scheme.base)
       text += fmt::format(",{}={}", name, to_string(scheme.of(tensor_class)));
   }
+  for (const auto& [layer, own] : scheme.layers) {
+    text += fmt::format(",{}{}={}", kLayerPrefix, layer, to_string(own));
+  }
   return text;
 }
 
@@ -258,8 +275,30 @@ kernels::KvType Scheme::default_kv_type() const {
   return base.fake || base.weight == WeightKind::kF32 ? kernels::KvType::kF32 : kernels::KvType::kF16;
 }
 
+std::optional<size_t> layer_of(std::string_view tensor) {
+  if (!tensor.starts_with(kLayerPrefix)) return std::nullopt;
+  size_t layer = 0;
+  const char* const begin = tensor.data() + kLayerPrefix.size();
+  if (std::from_chars(begin, tensor.data() + tensor.size(), layer).ec != std::errc()) return std::nullopt;
+  return layer;
+}
+
+const ClassScheme& Scheme::of(TensorClass tensor_class, std::string_view tensor) const {
+  if (layers.empty() || tensor_class == TensorClass::kFloat) return of(tensor_class);
+  const std::optional<size_t> layer = layer_of(tensor);
+  const auto own = layer ? layers.find(*layer) : layers.end();
+  return own == layers.end() ? of(tensor_class) : own->second;
+}
+
+std::vector<ClassScheme> Scheme::all() const {
+  std::vector<ClassScheme> every(classes.begin(), classes.end());
+  for (const auto& [layer, own] : layers) every.push_back(own);
+  return every;
+}
+
 bool Scheme::needs_static_scales() const {
-  return std::any_of(classes.begin(), classes.end(), [](const ClassScheme& scheme) {
+  const std::vector<ClassScheme> every = all();
+  return std::any_of(every.begin(), every.end(), [](const ClassScheme& scheme) {
     return scheme.activation == ActivationLevels::kStatic;
   });
 }
@@ -282,22 +321,32 @@ Result<Scheme> parse_scheme(std::string_view word) {
     }
     const size_t equals = part.find('=');
     if (equals == std::string_view::npos) {
-      return refuse(word, fmt::format("expected class=scheme behind the comma, found \"{}\"", part));
+      return refuse(
+          word, fmt::format("expected class=scheme or layers.N=scheme behind the comma, found \"{}\"", part));
     }
     const std::string_view name = part.substr(0, equals);
+    Result<ClassScheme> own = parse_base(part.substr(equals + 1));
+    if (name.starts_with(kLayerPrefix)) {
+      Result<size_t> layer = parse_layer(word, name.substr(kLayerPrefix.size()));
+      if (!layer) return fail(std::move(layer.error()));
+      if (!own) return fail(std::move(own.error()));
+      if (!scheme.layers.emplace(*layer, *own).second) {
+        return refuse(word, fmt::format("\"{}\" is given twice", name));
+      }
+      continue;
+    }
     const auto known = std::find_if(std::begin(kClassNames), std::end(kClassNames),
                                     [&](const auto& entry) { return entry.second == name; });
     if (known == std::end(kClassNames)) {
       return refuse(word, fmt::format("unknown class \"{}\"", name),
-                    "classes: embed, ple, head, attn, mlp, experts, ple_gate, ple_model");
+                    "classes: embed, ple, head, attn, mlp, experts, ple_gate, ple_model; a layer: layers.N");
     }
     if (std::find(overridden.begin(), overridden.end(), known->first) != overridden.end()) {
       return refuse(word, fmt::format("class \"{}\" is given twice", name));
     }
     overridden.push_back(known->first);
-    Result<ClassScheme> override = parse_base(part.substr(equals + 1));
-    if (!override) return fail(std::move(override.error()));
-    scheme.classes[static_cast<size_t>(known->first)] = *override;
+    if (!own) return fail(std::move(own.error()));
+    scheme.classes[static_cast<size_t>(known->first)] = *own;
   }
   scheme.classes[static_cast<size_t>(TensorClass::kFloat)] = ClassScheme();
   return scheme;

@@ -1,6 +1,7 @@
-// One word says how a model is computed: "int4", "fake:w4g32", "int8,head=bf16".
+// One word says how a model is computed: "int4", "fake:w4g32", "int8,head=bf16", "int4,layers.0=int8".
 //
-//   scheme   := base { "," class "=" base }
+//   scheme   := base { "," part "=" base }
+//   part     := class | "layers." N: all matrices of one layer, whatever their classes say
 //   base     := name | [ "fake:" ] name | [ "fake:" ] "w" bits weights ["z"] [ "a" bits [ inputs ] ["z"] ]
 //   name     := f32 | bf16 | int8 | int4 | int4-channel | w8a4 | mobile | stored
 //   bits     := 2 | 3 | 4 | 8 (weights), 4 | 8 (activations)
@@ -22,8 +23,11 @@
 
 #include <array>
 #include <cstddef>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kernels/kernel_table.h"
 #include "loader/result.h"
@@ -65,12 +69,21 @@ std::string to_string(const ClassScheme& scheme);
 struct Scheme {
   ClassScheme base;
   std::array<ClassScheme, kTensorClasses> classes;  // kFloat: always f32
+  std::map<size_t, ClassScheme> layers;             // of single layers, whatever the class says
 
+  // Of the matrices of a class that belong to no layer: embed, ple, head, ple_model.
   const ClassScheme& of(TensorClass tensor_class) const { return classes[static_cast<size_t>(tensor_class)]; }
+  // Of a tensor by its canonical name: the layer's scheme if it has one of its own, else the class's.
+  const ClassScheme& of(TensorClass tensor_class, std::string_view tensor) const;
+  // Every one that some matrix may have.
+  std::vector<ClassScheme> all() const;
   // f32 under f32 and fake schemes, where the answer should be the definition's; else f16.
   kernels::KvType default_kv_type() const;
   bool needs_static_scales() const;
 };
+
+// The layer that a tensor of this canonical name belongs to: "layers.12.mlp.up_proj.weight" -> 12.
+std::optional<size_t> layer_of(std::string_view tensor);
 
 // Canonical: to_string(*parse_scheme(word)) parses to the same scheme.
 std::string to_string(const Scheme& scheme);

@@ -33,6 +33,15 @@ Result<SessionOptions> Session::resolve(const ModelConfig& config, const Scheme&
   return options;
 }
 
+Result<uint64_t> Session::plan_bytes(const Model& model, const SessionOptions& asked) {
+  const ModelConfig& config = model.config();
+  Result<SessionOptions> options = resolve(config, model.scheme(), asked);
+  if (!options) return fail(std::move(options.error()));
+  const KvCacheOptions cache{options->context, options->chunk, options->rollback, *options->kv_type};
+  return KvCache::plan_bytes(config, cache) +
+         Forward::plan_bytes(config, options->chunk, options->context, model.team().size());
+}
+
 Result<Session> Session::create(const Model& model, const SessionOptions& asked) {
   const ModelConfig& config = model.config();
   Result<SessionOptions> resolved = resolve(config, model.scheme(), asked);
@@ -41,12 +50,11 @@ Result<Session> Session::create(const Model& model, const SessionOptions& asked)
   session.model_ = &model;
   const SessionOptions& options = session.options_ = *resolved;
 
-  const KvCacheOptions cache_options{options.context, options.chunk, options.rollback, *options.kv_type};
-  Result<void> room =
-      check_memory(KvCache::plan_bytes(config, cache_options) +
-                       Forward::plan_bytes(config, options.chunk, options.context, model.team().size()),
-                   fmt::format("a session of {} tokens", options.context));
+  Result<uint64_t> bytes = plan_bytes(model, options);
+  if (!bytes) return fail(std::move(bytes.error()));
+  Result<void> room = check_memory(*bytes, fmt::format("a session of {} tokens", options.context));
   if (!room) return fail(std::move(room.error()));
+  const KvCacheOptions cache_options{options.context, options.chunk, options.rollback, *options.kv_type};
   Result<KvCache> cache = KvCache::create(config, cache_options);
   if (!cache) return fail(std::move(cache.error()));
   session.cache_ = std::move(*cache);
@@ -55,7 +63,6 @@ Result<Session> Session::create(const Model& model, const SessionOptions& asked)
   if (!forward) return fail(std::move(forward.error()));
   session.forward_ = std::move(*forward);
   session.tokens_.reserve(options.context);
-  session.last_logits_.resize(config.vocab_size);
   return session;
 }
 
@@ -66,9 +73,6 @@ uint64_t Session::scratch_bytes() const {
 void Session::list_memory(std::vector<MemoryRange>& ranges) const {
   cache_.list_memory(model_->config(), ranges);
   forward_.list_memory(ranges);
-  ranges.push_back({.part = MemoryPart::kLogits,
-                    .begin = last_logits_.data(),
-                    .bytes = last_logits_.capacity() * sizeof(float)});
 }
 
 Result<void> Session::run(std::span<const int32_t> tokens, size_t logits_from, const LogitsSink* on_logits,
@@ -113,12 +117,11 @@ Result<void> Session::prefill(std::span<const int32_t> tokens) {
 
 Result<std::span<const float>> Session::extend(std::span<const int32_t> tokens) {
   if (tokens.empty()) return fail(ErrorCode::kUsage, "prompt", "expected at least one token, found none");
-  const LogitsSink keep = [&](size_t, std::span<const float> logits) {
-    std::copy(logits.begin(), logits.end(), last_logits_.begin());
-  };
+  std::span<const float> last;
+  const LogitsSink keep = [&](size_t, std::span<const float> logits) { last = logits; };
   Result<void> ran = run(tokens, tokens.size() - 1, &keep, nullptr);
   if (!ran) return fail(std::move(ran.error()));
-  return std::span<const float>(last_logits_);
+  return last;
 }
 
 Result<void> Session::evaluate(std::span<const int32_t> tokens, size_t logits_from,

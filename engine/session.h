@@ -47,6 +47,10 @@ class Session {
   static Result<SessionOptions> resolve(const ModelConfig& config, const Scheme& scheme,
                                         const SessionOptions& options);
 
+  // What create() checks for room: keys and values, activations and scratch. The model's scheme must be
+  // chosen; its weights are not looked at. kUsage as create().
+  static Result<uint64_t> plan_bytes(const Model& model, const SessionOptions& options);
+
   const Model& model() const { return *model_; }
   const SessionOptions& options() const { return options_; }  // resolved: context and kv_type are set
   size_t position() const { return tokens_.size(); }
@@ -58,6 +62,8 @@ class Session {
   Result<void> prefill(std::span<const int32_t> tokens);
   // Appends tokens and returns the logits (vocab_size) after the last; valid until the next call. Not empty.
   Result<std::span<const float>> extend(std::span<const int32_t> tokens);
+  // Of the logits that extend() or decode() returned last, their peaks (kernels/reductions.h).
+  std::span<const float> peaks() const { return forward_.peaks(); }
   Result<std::span<const float>> decode(int32_t token) { return extend({&token, 1}); }
   // Appends tokens and hands out the logits of every position from `logits_from` (index into `tokens`) on,
   // and, if on_hidden is set, the residual stream of every position after every layer.
@@ -98,7 +104,6 @@ class Session {
   Forward forward_;
   std::vector<int32_t> tokens_;
   size_t furthest_ = 0;  // one past the newest position ever written since the last reset
-  std::vector<float> last_logits_;
 };
 
 }  // namespace gemma

@@ -103,14 +103,20 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   Result<const int32_t*> known_sums = nullptr;
   if (mapped != nullptr) known_sums = mapped_zero_sums(source, tensor, row0, rows);
   if (!known_sums) return fail(std::move(known_sums.error()));
-  // Panels, which are whole lines; then scales, factors and zero sums, each of all rows of the panels.
-  const size_t panel_bytes = mapped != nullptr ? 0 : kernels::packed_bytes(view.format, bits, rows, cols);
+  // Panels, which are whole lines; then factors, scales and zero sums, each of all rows of the panels.
+  const bool stays = mapped != nullptr && builder.placement() == Placement::kMapped;
+  const size_t panel_bytes = stays ? 0 : kernels::packed_bytes(view.format, bits, rows, cols);
   const size_t padded = padded_rows(rows);
-  const size_t arrays = *known_sums != nullptr ? 1 : 3;
-  Result<Buffer> allocated = Buffer::allocate(panel_bytes + arrays * padded * sizeof(float), tensor.name);
-  if (!allocated) return fail(std::move(allocated.error()));
-  const auto memory = std::make_shared<Buffer>(std::move(*allocated));
+  const size_t arrays = stays && *known_sums != nullptr ? 1 : 3;
+  Result<std::shared_ptr<Buffer>> taken =
+      builder.memory().take(panel_bytes + arrays * padded * sizeof(float), tensor.name);
+  if (!taken) return fail(std::move(taken.error()));
+  const std::shared_ptr<Buffer>& memory = *taken;
   std::byte* panels = memory->data();
+  if (mapped != nullptr && !stays) {
+    Result<void> read = builder.copy(tensor, mapped->data, {panels, panel_bytes});
+    if (!read) return fail(std::move(read.error()));
+  }
   float* factors = reinterpret_cast<float*>(panels + panel_bytes);
   std::fill_n(factors, padded, 0.0f);
 
@@ -125,6 +131,8 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
                                "{} (input {}, output {})",
                                scale, row0 + row, activations->input, activations->output));
   };
+  float* scales = arrays == 3 ? factors + padded : nullptr;
+  int32_t* zero_sums = arrays == 3 ? reinterpret_cast<int32_t*>(panels + panel_bytes) + 2 * padded : nullptr;
   if (*known_sums != nullptr) {
     const int64_t largest = largest_zero_sum(bits, cols);
     for (size_t row = 0; row < rows; ++row) {
@@ -134,11 +142,13 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
       return damaged(tensor, fmt::format("expected a sum of {} levels of {} bits in row {}, found {}", cols,
                                          bits, row0 + row, sum));
     }
-    view.scales = mapped->scales;
-    view.statics.zero_sums = *known_sums;
+    if (!stays) {
+      std::copy_n(mapped->scales, padded, scales);
+      std::copy_n(*known_sums, padded, zero_sums);
+    }
+    view.scales = stays ? mapped->scales : scales;
+    view.statics.zero_sums = stays ? *known_sums : zero_sums;
   } else {
-    float* scales = factors + padded;
-    int32_t* zero_sums = reinterpret_cast<int32_t*>(panels + panel_bytes) + 2 * padded;
     std::fill_n(scales, padded, 0.0f);
     std::fill_n(zero_sums, padded, 0);
     Result<void> done = builder.over_rows(rows, cols, [&](size_t first, size_t n) -> Result<void> {
@@ -164,7 +174,7 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
     view.scales = scales;
     view.statics.zero_sums = zero_sums;
   }
-  view.data = mapped != nullptr ? mapped->data : panels;
+  view.data = stays ? mapped->data : panels;
   view.statics.factors = factors;
   view.statics.output = activations->output;
   InputFormat format;

@@ -1,6 +1,6 @@
 #include "engine/weight_plan.h"
 
-#include <charconv>
+#include <fmt/format.h>
 
 #include "engine/matrix_builder.h"
 #include "engine/static_matrix.h"
@@ -9,16 +9,6 @@
 
 namespace gemma {
 namespace {
-
-// "layers.12.mlp.up_proj.weight" -> 12.
-std::optional<size_t> layer_of(const std::string& name) {
-  constexpr std::string_view kPrefix = "layers.";
-  if (name.compare(0, kPrefix.size(), kPrefix) != 0) return std::nullopt;
-  size_t layer = 0;
-  const char* begin = name.data() + kPrefix.size();
-  if (std::from_chars(begin, name.data() + name.size(), layer).ec != std::errc()) return std::nullopt;
-  return layer;
-}
 
 // Bytes of one matrix of the scheme: its levels or floats, and its scales where they lie beside them, each in
 // whole cache lines.
@@ -39,8 +29,8 @@ uint64_t matrix_bytes(const ClassScheme& scheme, kernels::WeightFormat format, s
 }
 
 // A matrix between static scales (static_matrix.h): the file's own embedding is read where it lies.
-void add_static(PlannedWeight& weight, const ClassScheme& scheme, const StoredTensor& stored,
-                size_t experts) {
+void add_static(PlannedWeight& weight, const ClassScheme& scheme, const StoredTensor& stored, size_t experts,
+                Placement placement) {
   const TensorInfo& tensor = stored.info();
   const bool own = is_static(scheme, stored);
   if (own && weight.tensor_class == TensorClass::kEmbed) return;
@@ -48,17 +38,27 @@ void add_static(PlannedWeight& weight, const ClassScheme& scheme, const StoredTe
   weight.blocks = weight.tensor_class == TensorClass::kExperts ? experts : 1;
   const size_t rows = tensor.rows() / weight.blocks;
   const kernels::MatrixView* panels = own || keeps_levels(scheme, stored) ? stored.panels(0, rows) : nullptr;
-  if (panels != nullptr && panels->format == channel_format(bits)) {
+  const bool as_stored = panels != nullptr && panels->format == channel_format(bits);
+  if (as_stored && placement == Placement::kMapped) {
     weight.mapped_bytes = tensor.bytes();
   } else {
+    weight.copied = as_stored;
     weight.owned_bytes = weight.blocks * static_matrix_bytes(bits, rows, tensor.columns());
   }
 }
 
 }  // namespace
 
+Result<void> check_layers(const ModelConfig& config, const Scheme& scheme) {
+  if (scheme.layers.empty() || scheme.layers.rbegin()->first < config.layers.size()) return {};
+  return fail(ErrorCode::kUsage, "scheme " + to_string(scheme),
+              fmt::format("there is no layer {}: the model has layers 0 to {}", scheme.layers.rbegin()->first,
+                          config.layers.size() - 1));
+}
+
 Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
-                                                const TensorSource& source) {
+                                                const TensorSource& source, Placement placement) {
+  if (Result<void> there = check_layers(config, scheme); !there) return fail(std::move(there.error()));
   std::vector<PlannedWeight> weights;
   const auto add = [&](const PlannedTensor& planned, const TensorInfo& tensor,
                        TensorClass tensor_class) -> Result<void> {
@@ -70,19 +70,20 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
     }
     Result<StoredTensor> stored = StoredTensor::open(source, tensor);
     if (!stored) return fail(std::move(stored.error()));
-    const ClassScheme how = resolve(scheme.of(tensor_class), *stored);
+    const ClassScheme how = resolve(scheme.of(tensor_class, planned.name), *stored);
     const kernels::WeightFormat format = target_format(how, stored->float_type());
     if (between_static_scales(how, *stored)) {
-      add_static(weight, how, *stored, config.experts);
+      add_static(weight, how, *stored, config.experts, placement);
       weights.push_back(std::move(weight));
       return {};
     }
     const bool panels = tensor.encoding == Encoding::kPanels && keeps_levels(how, *stored) && !how.fake;
     const bool floats = how.weight != WeightKind::kLevels && !stored->in_levels() &&
                         format == float_format(stored->float_type()) && !source.mapped(tensor).empty();
-    if (panels || floats) {
+    if ((panels || floats) && placement == Placement::kMapped) {
       weight.mapped_bytes = tensor.bytes();
     } else {
+      weight.copied = panels || floats;
       weight.blocks = tensor_class == TensorClass::kExperts ? config.experts : 1;
       weight.owned_bytes =
           weight.blocks * matrix_bytes(how, format, tensor.rows() / weight.blocks, tensor.columns());
@@ -101,6 +102,18 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
     if (!added) return fail(std::move(added.error()));
   }
   return weights;
+}
+
+Result<Placement> fitting_placement(const ModelConfig& config, const Scheme& scheme,
+                                    const TensorSource& source) {
+  Result<std::vector<PlannedWeight>> weights = plan_weights(config, scheme, source, Placement::kCopied);
+  if (!weights) return fail(std::move(weights.error()));
+  uint64_t copied = 0, owned = 0;
+  for (const PlannedWeight& weight : *weights) {
+    owned += weight.owned_bytes;
+    if (weight.copied) copied += weight.owned_bytes;
+  }
+  return copied == 0 || owned <= available_memory_bytes() / 2 ? Placement::kCopied : Placement::kMapped;
 }
 
 }  // namespace gemma

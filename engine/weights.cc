@@ -51,11 +51,12 @@ Result<bool> same_values(const TensorSource& source, const TensorInfo& a, const 
 
 class Builder {
  public:
-  Builder(const ModelConfig& config, const Scheme& scheme, const TensorSource& source, const ThreadTeam& team,
-          const Progress& progress)
+  Builder(const ModelConfig& config, const Scheme& scheme, const TensorSource& source, Placement placement,
+          const ThreadTeam& team, const Progress& progress)
       : config_(config),
         scheme_(scheme),
         source_(source),
+        placement_(placement),
         team_(team),
         matrices_(scheme, source, team, matrix_elements(config), progress) {}
 
@@ -63,7 +64,7 @@ class Builder {
 
  private:
   Result<void> check_groups() const;
-  Result<void> check_room() const;
+  Result<void> reserve();
   Result<Matrix> named_matrix(const std::string& name, TensorClass tensor_class);
   Result<void> layer(size_t index, LayerWeights& weights);
   Result<void> embedding_and_head(Weights& weights);
@@ -72,6 +73,7 @@ class Builder {
   const ModelConfig& config_;
   const Scheme& scheme_;
   const TensorSource& source_;
+  Placement placement_;
   const ThreadTeam& team_;
   MatrixBuilder matrices_;
 };
@@ -87,7 +89,7 @@ Result<void> Builder::check_groups() const {
   std::vector<std::string> misfits;
   for (const PlannedTensor& planned : plan_tensors(config_)) {
     if (!planned.required || planned.tensor_class == TensorClass::kFloat) continue;
-    const ClassScheme scheme = scheme_.of(planned.tensor_class);
+    const ClassScheme& scheme = scheme_.of(planned.tensor_class, planned.name);
     const bool table = planned.tensor_class == TensorClass::kPle;
     const size_t cols = table ? config_.ple_width : planned.shape.back();
     const bool weights = scheme.weight == WeightKind::kLevels && scheme.granularity == Granularity::kGroup;
@@ -106,12 +108,20 @@ Result<void> Builder::check_groups() const {
               "take a group size that divides them, or per channel (c)");
 }
 
-Result<void> Builder::check_room() const {
-  uint64_t bytes = 0;
-  Result<std::vector<PlannedWeight>> plan = plan_weights(config_, scheme_, source_);
+Result<void> Builder::reserve() {
+  uint64_t bytes = 0, blocks = 0;
+  Result<std::vector<PlannedWeight>> plan = plan_weights(config_, scheme_, source_, placement_);
   if (!plan) return fail(std::move(plan.error()));
-  for (const PlannedWeight& planned : *plan) bytes += planned.owned_bytes;
-  return check_memory(bytes, "weights as " + to_string(scheme_));
+  for (const PlannedWeight& planned : *plan) {
+    bytes += planned.owned_bytes;
+    blocks += planned.blocks;
+  }
+  Result<void> room = check_memory(bytes, "weights as " + to_string(scheme_));
+  if (!room) return room;
+  Result<WeightMemory> memory = WeightMemory::reserve(WeightMemory::room_for(bytes, blocks));
+  if (!memory) return fail(std::move(memory.error()));
+  matrices_.place_in(std::move(*memory), placement_);
+  return {};
 }
 
 Result<void> Builder::embedding_and_head(Weights& weights) {
@@ -261,9 +271,9 @@ Result<void> Builder::layer(size_t index, LayerWeights& w) {
 }
 
 Result<std::unique_ptr<Weights>> Builder::build() {
-  for (const Result<void>& checked : {check_groups(), check_room()}) {
-    if (!checked) return fail(checked.error());
-  }
+  Result<void> ready = check_groups();
+  if (ready) ready = reserve();
+  if (!ready) return fail(std::move(ready.error()));
   auto weights = std::make_unique<Weights>();
   Result<void> done = embedding_and_head(*weights);
   if (done && config_.ple_width > 0) done = per_layer_embeddings(*weights);
@@ -274,6 +284,7 @@ Result<std::unique_ptr<Weights>> Builder::build() {
   if (!norm) return fail(std::move(norm.error()));
   weights->final_norm = std::move(*norm);
   weights->reports = matrices_.take_reports();
+  matrices_.memory().trim();
   return weights;
 }
 
@@ -303,9 +314,9 @@ Result<void> PleTable::row(size_t id, StoredTensor::Scratch& scratch, std::span<
 }
 
 Result<std::unique_ptr<Weights>> build_weights(const ModelConfig& config, const Scheme& scheme,
-                                               const TensorSource& source, const ThreadTeam& team,
-                                               const Progress& progress) {
-  return Builder(config, scheme, source, team, progress).build();
+                                               const TensorSource& source, Placement placement,
+                                               const ThreadTeam& team, const Progress& progress) {
+  return Builder(config, scheme, source, placement, team, progress).build();
 }
 
 }  // namespace gemma

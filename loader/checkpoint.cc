@@ -281,6 +281,14 @@ Result<void> Checkpoint::read_rows(const TensorInfo& tensor, size_t row0, size_t
   return {};
 }
 
+Result<void> Checkpoint::read_bytes(const TensorInfo& tensor, uint64_t offset,
+                                    std::span<std::byte> out) const {
+  const uint64_t bytes = mapped(tensor).size();
+  if (offset > bytes || out.size() > bytes - offset) return TensorSource::read_bytes(tensor, offset, out);
+  const StoredPart& part = impl_->parts_of(*this, tensor)->front();
+  return impl_->files[part.file].read(*part.tensor, offset, out);
+}
+
 void Checkpoint::drop_rows(const TensorInfo& tensor, size_t row0, size_t row1) const {
   const std::vector<StoredPart>* parts = impl_->parts_of(*this, tensor);
   if (parts == nullptr) return;

@@ -326,6 +326,14 @@ std::span<const std::byte> GgufCheckpoint::mapped(const TensorInfo& tensor) cons
   return impl_->files[place->parts[0].file].mapped(*place->parts[0].tensor);
 }
 
+Result<void> GgufCheckpoint::read_bytes(const TensorInfo& tensor, uint64_t offset,
+                                        std::span<std::byte> out) const {
+  const uint64_t bytes = mapped(tensor).size();
+  if (offset > bytes || out.size() > bytes - offset) return TensorSource::read_bytes(tensor, offset, out);
+  const Stored& part = impl_->place_of(*this, tensor)->parts[0];
+  return impl_->files[part.file].read(*part.tensor, offset, out);
+}
+
 bool is_gguf_path(std::string_view path) {
   return path.ends_with(".gguf");
 }

@@ -28,6 +28,7 @@ class GgufCheckpoint final : public TensorSource {
                          std::span<std::byte> out) const override;
   // Empty for experts that are joined from two tensors.
   std::span<const std::byte> mapped(const TensorInfo& tensor) const override;
+  Result<void> read_bytes(const TensorInfo& tensor, uint64_t offset, std::span<std::byte> out) const override;
 
   // The keys: those of the (first) file.
   const GgufFile& file() const;

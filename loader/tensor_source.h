@@ -57,6 +57,10 @@ class TensorSource {
   // Alignment is whatever the file gives.
   virtual std::span<const std::byte> mapped(const TensorInfo& tensor) const = 0;
 
+  // Bytes [offset, offset + out.size()) of what mapped() shows, with pread: no page of the map is touched.
+  // kInternal if nothing is mapped or the bytes do not lie inside. Safe to call from many threads.
+  virtual Result<void> read_bytes(const TensorInfo& tensor, uint64_t offset, std::span<std::byte> out) const;
+
   // Says that these rows will not be read again soon, so that a file being read once does not push everything
   // else out of the page cache. Advice: it cannot fail, and a source may ignore it.
   virtual void drop_rows(const TensorInfo& /*tensor*/, size_t /*row0*/, size_t /*row1*/) const {}

@@ -4,7 +4,10 @@
 #include <chrono>
 
 #include "engine/decode_traffic.h"
+#include "engine/machine_limits.h"
+#include "engine/memory_inventory.h"
 #include "engine/process_memory.h"
+#include "kernels/reductions.h"
 #include "tools/spread_tokens.h"
 
 namespace gemma {
@@ -16,8 +19,23 @@ double seconds_between(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
 }
 
-int32_t likeliest(std::span<const float> logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+// The longest stretch of the model's weights in memory, 1 GiB of it at most; nothing if the caches hold it.
+// Blocks with less than a page between them are one stretch: what lies between is on a page of one of them.
+std::span<const std::byte> longest_stretch(const Model& model) {
+  constexpr size_t kMost = size_t{1} << 30, kPage = 4096;
+  std::vector<MemoryRange> ranges = list_memory(model, nullptr);
+  std::erase_if(ranges, [](const MemoryRange& range) { return range.part != MemoryPart::kWeights; });
+  std::sort(ranges.begin(), ranges.end(),
+            [](const MemoryRange& a, const MemoryRange& b) { return a.begin < b.begin; });
+  std::span<const std::byte> longest, open;
+  for (const MemoryRange& range : ranges) {
+    const auto* begin = static_cast<const std::byte*>(range.begin);
+    const bool near = !open.empty() && begin < open.data() + open.size() + kPage;
+    open = near ? std::span(open.data(), begin + range.bytes) : std::span(begin, range.bytes);
+    if (open.size() > longest.size()) longest = open;
+  }
+  if (longest.size() < 4 * last_cache_bytes()) return {};
+  return longest.first(std::min(longest.size(), kMost));
 }
 
 std::string kv_name(kernels::KvType type) {
@@ -61,9 +79,11 @@ Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shap
   cell.kernels = kernels::to_string(model.kernels().isa);
   const kernels::KvType kv = *runner.session_.options().kv_type;
   cell.kv_type = kv_name(kv);
-  Result<std::vector<PlannedWeight>> weights = plan_weights(model.config(), model.scheme(), model.source());
+  Result<std::vector<PlannedWeight>> weights =
+      plan_weights(model.config(), model.scheme(), model.source(), model.placement());
   if (!weights) return fail(std::move(weights.error()));
   cell.weight_bytes_per_token = weight_bytes_per_token(model.config(), *weights);
+  if (grid.limits) runner.weights_ = longest_stretch(model);
   cell.kv_bytes_per_token =
       kv_bytes_per_token(model.config(), kv, shape.depth + shape.prompt_tokens + shape.new_tokens / 2);
   return runner;
@@ -86,14 +106,15 @@ Result<void> CellRunner::run(bool record, EnergyMeter& energy) {
   Result<std::span<const float>> logits = session_.extend(prompt_);
   const Clock::time_point prefilled = Clock::now();
   if (!logits) return fail(std::move(logits.error()));
-  int32_t token = likeliest(*logits);
+  const auto likeliest = [&] { return static_cast<int32_t>(kernels::argmax(*logits, session_.peaks())); };
+  int32_t token = likeliest();
   const Clock::time_point first = Clock::now();
   energy.take();
   Clock::time_point last = first;
   for (size_t i = 1; i < shape_.new_tokens; ++i) {
     logits = session_.decode(token);
     if (!logits) return fail(std::move(logits.error()));
-    token = likeliest(*logits);
+    token = likeliest();
     const Clock::time_point now = Clock::now();
     gaps.push_back(seconds_between(last, now));
     last = now;
@@ -111,6 +132,7 @@ Result<void> CellRunner::run(bool record, EnergyMeter& energy) {
     const double n = static_cast<double>(gaps.size());
     cell_.of(Metric::kTimePerOutputToken).push_back(decode / n);
     cell_.of(Metric::kDecodeRate).push_back(n / decode);
+    if (!weights_.empty()) cell_.reads_between_runs.push_back(read_once(weights_, session_.model().team()));
     std::vector<double>& all = cell_.of(Metric::kInterTokenLatency);
     all.insert(all.end(), gaps.begin(), gaps.end());
     if (joules) {

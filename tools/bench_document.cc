@@ -60,6 +60,8 @@ Json cell_json(const BenchCell& cell, const Limits& limits) {
   const std::optional<double> limit = limits.bandwidth_of(cell.key.threads);
   json["decode_bytes_per_second"] = cell.decode_bandwidth();
   json["share_of_bandwidth_limit"] = limit ? Json(cell.decode_bandwidth() / *limit) : Json();
+  json["reads_between_runs"] = cell.reads_between_runs;
+  json["share_of_reads_between_runs"] = or_null(cell.share_of_reads());
   for (size_t i = 0; i < kMetrics; ++i) {
     json["metrics"][std::string(kInfos[i].name)] = metric_json(kInfos[i], cell.samples[i]);
   }
@@ -129,6 +131,7 @@ BenchCell cell_of(const nlohmann::json& json) {
   json.at("weight_bytes_per_token").get_to(cell.weight_bytes_per_token);
   json.at("kv_bytes_per_token").get_to(cell.kv_bytes_per_token);
   cell.joules_per_token = optional_of<double>(json, "joules_per_token");
+  cell.reads_between_runs = json.value("reads_between_runs", std::vector<double>());
   for (size_t i = 0; i < kMetrics; ++i) {
     json.at("metrics").at(std::string(kInfos[i].name)).at("samples").get_to(cell.samples[i]);
   }
@@ -144,6 +147,18 @@ const MetricInfo& info(Metric metric) {
 double BenchCell::decode_bandwidth() const {
   const Summary rate = summarize(of(Metric::kDecodeRate));
   return rate.p50 * static_cast<double>(weight_bytes_per_token + kv_bytes_per_token);
+}
+
+std::optional<double> BenchCell::share_of_reads() const {
+  const std::vector<double>& rates = of(Metric::kDecodeRate);
+  if (reads_between_runs.empty() || reads_between_runs.size() != rates.size()) return std::nullopt;
+  std::vector<double> shares(rates.size());
+  for (size_t i = 0; i < rates.size(); ++i) {
+    if (!(reads_between_runs[i] > 0)) return std::nullopt;
+    shares[i] =
+        rates[i] * static_cast<double>(weight_bytes_per_token + kv_bytes_per_token) / reads_between_runs[i];
+  }
+  return summarize(shares).p50;
 }
 
 Json to_json(const Machine& m) {

@@ -59,6 +59,8 @@ struct BenchCell {
   uint64_t weight_bytes_per_token = 0;  // engine/decode_traffic.h
   uint64_t kv_bytes_per_token = 0;      // half-way through the new tokens
   std::optional<double> joules_per_token;  // of decoding
+  std::vector<double>
+      reads_between_runs;  // bytes per second of reading weights and doing nothing else, one per run
   std::array<std::vector<double>, kMetrics>
       samples;  // by Metric; one per run, inter-token latency one per gap
 
@@ -66,6 +68,8 @@ struct BenchCell {
   std::vector<double>& of(Metric metric) { return samples[static_cast<size_t>(metric)]; }
   // Bytes per second that decoding reads at its median rate.
   double decode_bandwidth() const;
+  // The median of what decoding reads in a run over what reading alone gave right after it.
+  std::optional<double> share_of_reads() const;
 };
 
 struct BenchSettings {

@@ -17,6 +17,7 @@ Result<LoadedVariant> load(const BenchVariant& variant, const BenchGrid& grid) {
   ModelOptions options;
   options.scheme = variant.scheme;
   options.threads = variant.threads;
+  options.placement = grid.placement;
   options.isa = grid.isa;
   options.kernels = grid.kernels;
   if (grid.progress) grid.progress("loading " + variant.model);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/weight_plan.h"
 #include "kernels/isa.h"
 #include "kernels/kernel_table.h"
 #include "loader/result.h"
@@ -31,6 +32,8 @@ struct BenchGrid {
   std::vector<BenchShape> shapes;
   BenchSettings settings;
   size_t chunk = 256;
+  std::optional<Placement> placement;
+  bool limits = true;  // read the weights once after each run, to have something to compare with
   std::optional<kernels::Isa> isa;
   std::vector<std::string> kernels;  // ModelOptions::kernels
   std::optional<kernels::KvType> kv_type;

@@ -7,6 +7,7 @@
 #include "engine/thread_team.h"
 #include "tools/eval_model.h"
 #include "tools/measured_output.h"
+#include "tools/mmap_option.h"
 
 namespace gemma {
 namespace {
@@ -109,6 +110,7 @@ Options bench_options(BenchFlags& flags) {
                .value = "TYPE",
                .default_text = "f32 under f32 and fake schemes, else f16",
                .help = "type of the stored keys and values"});
+  add_mmap_option(options, flags.mmap);
   add_kernel_options(options, flags.kernels);
 
   options.group("Report");
@@ -193,6 +195,8 @@ Result<BenchGrid> bench_grid(const BenchFlags& flags) {
   grid.cold_load = flags.cold_load;
   ModelOptions model;
   if (Result<void> chosen = choose_kernels(flags.kernels, model); !chosen) return fail(chosen.error());
+  grid.placement = placement_of(flags.mmap);
+  grid.limits = flags.limits;
   grid.isa = model.isa;
   grid.kernels = std::move(model.kernels);
   if (flags.kv_type) {

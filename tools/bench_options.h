@@ -20,6 +20,7 @@ struct BenchFlags {
   std::optional<double> time_budget;
   uint64_t chunk = BenchGrid().chunk;
   std::optional<std::string> kv_type;
+  std::optional<std::string> mmap;
   KernelFlags kernels;
   bool abba = false, cold_load = true, all_layers = false, machine = false, limits = true;
   std::string format = "table";

@@ -38,8 +38,15 @@ std::string bandwidth_text(const BenchCell& cell, const Limits& limits) {
                                                 100 * cell.decode_bandwidth() / *limit, *limit * 1e-9,
                                                 cell.key.threads, cell.key.threads == 1 ? "" : "s")
                                   : "";
-  return fmt::format("{:.2f} GB/s ({} of weights and {} of KV per token{})", cell.decode_bandwidth() * 1e-9,
-                     format_bytes(cell.weight_bytes_per_token), format_bytes(cell.kv_bytes_per_token), share);
+  std::string text =
+      fmt::format("{:.2f} GB/s ({} of weights and {} of KV per token{})", cell.decode_bandwidth() * 1e-9,
+                  format_bytes(cell.weight_bytes_per_token), format_bytes(cell.kv_bytes_per_token), share);
+  if (const std::optional<double> beside = cell.share_of_reads()) {
+    text += fmt::format(
+        "\n  {:<14}{:.0f} % of what reading the weights and nothing else gave after each run ({:.2f} GB/s)",
+        "", 100 * *beside, summarize(cell.reads_between_runs).p50 * 1e-9);
+  }
+  return text;
 }
 
 std::string cell_text(const BenchCell& cell, const Limits& limits) {

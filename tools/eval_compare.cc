@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include "engine/evaluation/window_scorer.h"
-#include "tools/eval_model.h"
+#include "engine/weight_plan.h"
+#include "loader/format_bytes.h"
 #include "tools/measured_output.h"
 #include "tools/model_choice.h"
 #include "tools/progress_bar.h"
@@ -30,17 +31,50 @@ Result<std::vector<ModelChoice>> choices(const std::vector<std::string>& words) 
   return out;
 }
 
-// Vocabularies are compared before gigabytes are read.
-Result<void> check_vocabularies(const std::vector<ModelChoice>& models) {
-  std::vector<std::unique_ptr<Model>> opened;
+using Models = std::vector<std::unique_ptr<Model>>;
+
+// All but their weights, with schemes chosen and vocabularies compared: what can be wrong is found before
+// gigabytes are read.
+Result<Models> open_all(const std::vector<ModelChoice>& choices, const ComputeFlags& compute) {
+  Models opened;
   std::vector<const Model*> all;
-  for (const ModelChoice& choice : models) {
-    Result<std::unique_ptr<Model>> model = open_model(choice.model, /*tokenizer=*/true);
+  for (const ModelChoice& choice : choices) {
+    Result<std::unique_ptr<Model>> model =
+        load_model(choice.model, choice.scheme, compute, /*weights=*/false);
     if (!model) return fail(std::move(model.error()));
+    if (Result<void> chosen = (*model)->choose_scheme(choice.scheme); !chosen) {
+      return fail(std::move(chosen.error()));
+    }
     all.push_back(model->get());
     opened.push_back(std::move(*model));
   }
-  return check_same_vocabulary(all);
+  if (Result<void> same = check_same_vocabulary(all); !same) return fail(std::move(same.error()));
+  return opened;
+}
+
+// Whether all variants fit together, told before the first is loaded. Weights that a file holds ready do not
+// count unless asked for: they are copied only as far as there is room (fitting_placement).
+Result<void> check_room(const Models& models, const SessionOptions& session, const ComputeFlags& compute) {
+  uint64_t total = 0;
+  std::string parts;
+  for (const std::unique_ptr<Model>& model : models) {
+    const Placement placement = compute.mmap ? model->placement() : Placement::kMapped;
+    Result<std::vector<PlannedWeight>> weights =
+        plan_weights(model->config(), model->scheme(), model->source(), placement);
+    if (!weights) return fail(std::move(weights.error()));
+    Result<uint64_t> bytes = Session::plan_bytes(*model, session);
+    if (!bytes) return fail(std::move(bytes.error()));
+    for (const PlannedWeight& weight : *weights) *bytes += weight.owned_bytes;
+    total += *bytes;
+    parts += fmt::format("{}{}#{} {}", parts.empty() ? "" : ", ", model->name(), to_string(model->scheme()),
+                         format_bytes(*bytes));
+  }
+  total += comparison_bytes(models.front()->config().vocab_size, session.context);
+  Result<void> room = check_memory(total, fmt::format("{} variants side by side", models.size()));
+  if (room) return {};
+  Error error = std::move(room.error());
+  error.hint = fmt::format("{}; compare fewer at a time, each with the same base", parts);
+  return fail(std::move(error));
 }
 
 Result<double> measure_decode(Session& session, const EvaluationPlan& plan, size_t tokens) {
@@ -65,10 +99,22 @@ Result<CompareReport> measure_comparison(
   if (!kv_type) return fail(std::move(kv_type.error()));
   Result<EvaluationText> text = read_evaluation_text(request.text);
   if (!text) return fail(std::move(text.error()));
-  if (Result<void> same = check_vocabularies(*chosen); !same) return fail(std::move(same.error()));
+  CompareReport report;
+  SessionOptions session_options;
+  {
+    Result<Models> opened = open_all(*chosen, request.compute);
+    if (!opened) return fail(std::move(opened.error()));
+    Result<EvaluationPlan> plan = evaluation_plan(*opened->front(), *text, request.windows, request.text);
+    if (!plan) return fail(std::move(plan.error()));
+    report.plan = std::move(*plan);
+    session_options = window_session_options(report.plan, *kv_type);
+    session_options.chunk = request.compute.chunk;
+    if (Result<void> room = check_room(*opened, session_options, request.compute); !room)
+      return fail(std::move(room.error()));
+  }
 
-  // Each load checks that its weights fit beside those already there, before it allocates.
-  std::vector<std::unique_ptr<Model>> models;
+  // Each load checks again that its weights fit beside those already there: others may have taken memory.
+  Models models;
   for (const ModelChoice& choice : *chosen) {
     Result<std::unique_ptr<Model>> model = load_model(choice.model, choice.scheme, request.compute);
     if (!model) {
@@ -80,12 +126,6 @@ Result<CompareReport> measure_comparison(
     }
     models.push_back(std::move(*model));
   }
-  CompareReport report;
-  Result<EvaluationPlan> plan = evaluation_plan(*models.front(), *text, request.windows, request.text);
-  if (!plan) return fail(std::move(plan.error()));
-  report.plan = std::move(*plan);
-  SessionOptions session_options = window_session_options(report.plan, *kv_type);
-  session_options.chunk = request.compute.chunk;
   std::vector<Session> sessions;
   sessions.reserve(models.size());
   std::vector<Session*> all;

@@ -97,14 +97,17 @@ Result<void> run_layers(const LayersRequest& request, const Prepared& prepared, 
   return {};
 }
 
-// Each class alone. The base stays; the trials are loaded one after the other, so that two models fit.
+// Each class or layer alone. The base stays; the trials are loaded one after the other, so that two models
+// fit.
 Result<void> run_sensitivity(const LayersRequest& request, const Prepared& prepared, const LayersStep& step,
                              LayersReport& report) {
   const std::string base_scheme = request.base.empty() ? "f32" : request.base;
   Result<std::unique_ptr<Model>> opened = open_model(request.model, /*tokenizer=*/false);
   if (!opened) return fail(std::move(opened.error()));
-  Result<std::vector<ClassTrial>> trials =
-      class_trials((*opened)->config(), base_scheme, request.scheme.empty() ? "int4" : request.scheme);
+  report.groups = request.groups.value_or(std::string(kClasses));
+  const auto make_trials = report.groups == kLayers ? layer_trials : class_trials;
+  Result<std::vector<SensitivityTrial>> trials =
+      make_trials((*opened)->config(), base_scheme, request.scheme.empty() ? "int4" : request.scheme);
   if (!trials) return fail(std::move(trials.error()));
   Result<std::unique_ptr<Model>> base = load_model(request.model, base_scheme, request.compute);
   if (!base) return fail(std::move(base.error()));
@@ -120,7 +123,7 @@ Result<void> run_sensitivity(const LayersRequest& request, const Prepared& prepa
   const uint64_t windows = report.plan.windows.size();
   bool going_on = true;
   for (size_t t = 0; t < trials->size() && going_on; ++t) {
-    const ClassTrial& trial = (*trials)[t];
+    const SensitivityTrial& trial = (*trials)[t];
     Result<std::unique_ptr<Model>> model = load_model(request.model, trial.scheme, request.compute);
     if (!model) return fail(std::move(model.error()));
     Result<Session> second = make_session(**model, report.plan, prepared, request);
@@ -171,8 +174,9 @@ Result<LayersReport> measure_layers(const LayersRequest& request, const LayersSt
 std::string layers_text(const LayersReport& report) {
   std::string text = head_text(report);
   if (!report.trials.empty()) {
-    text += fmt::format("{:<10} {:>10}  {:>23}  {:>21}  {:>9}\n", "class", "weights", "KLD from base (nats)",
-                        "perplexity ratio", "same top");
+    text +=
+        fmt::format("{:<10} {:>10}  {:>23}  {:>21}  {:>9}\n", report.groups == kLayers ? "layer" : "class",
+                    "weights", "KLD from base (nats)", "perplexity ratio", "same top");
     for (size_t i = 0; i < report.trials.size(); ++i) {
       const PairResult& cost = report.costs[i];
       text += fmt::format("{:<10} {:>8.2f} M  {:>12.7f} ± {:.6f}  {:>10.5f} ± {:.5f}  {:>7.3f} %\n",
@@ -215,9 +219,12 @@ Json layers_json(const LayersReport& report) {
                {"text", {{"path", report.text_path}, {"hash", fmt::format("{:016x}", plan.text_hash)}}},
                {"token_hash", fmt::format("{:016x}", plan.token_hash)}};
   if (!report.trials.empty()) {
+    json["groups"] = report.groups;
     json["classes"] = Json::array();
     for (size_t i = 0; i < report.trials.size(); ++i) {
+      const std::optional<size_t>& layer = report.trials[i].layer;
       json["classes"].push_back({{"class", report.trials[i].name},
+                                 {"layer", layer ? Json(*layer) : Json()},
                                  {"scheme", report.trials[i].scheme},
                                  {"weights", report.trials[i].elements},
                                  {"against_base", pair_json(report.costs[i])}});
@@ -241,8 +248,8 @@ ExitCode eval_layers(int argc, const char* const* argv) {
   std::optional<double> tolerance;
   Options options(
       std::string(kProgram),
-      "Compares two ways to compute a model layer by layer, or tells which class of tensors a quantization "
-      "costs most.");
+      "Compares two ways to compute a model layer by layer, or tells which class of tensors or which "
+      "layer a quantization costs most.");
   options.group("Model");
   options.add({.name = "model",
                .letter = 'm',
@@ -271,6 +278,12 @@ ExitCode eval_layers(int argc, const char* const* argv) {
   options.add({.name = "sensitivity",
                .target = &request.sensitivity,
                .help = "quantize each class of tensors alone, and tell what each costs"});
+  options.add({.name = "groups",
+               .target = &request.groups,
+               .words = {std::string(kClasses), std::string(kLayers)},
+               .value = "WHAT",
+               .default_text = std::string(kClasses),
+               .help = "with --sensitivity: what is quantized alone, each class of tensors or each layer"});
   options.add({.name = "json", .target = &request.json, .help = "print the result as JSON"});
   add_html_option(options, request.html);
   add_text_options(options, request.text);
@@ -280,6 +293,10 @@ ExitCode eval_layers(int argc, const char* const* argv) {
   if (const std::optional<ExitCode> done = handle_kernel_list(kProgram, request.compute.kernels))
     return *done;
   request.tolerance = tolerance.value_or(request.tolerance);
+  if (request.groups && !request.sensitivity) {
+    return report(kProgram,
+                  Error{ErrorCode::kUsage, "--groups", "it is for --sensitivity", "add --sensitivity"});
+  }
 
   catch_interrupt();
   ProgressBar bar;

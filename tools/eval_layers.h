@@ -1,8 +1,9 @@
 // gemma-eval layers: where quantization changes what a model computes, layer by layer; and with --sensitivity
-// which class of tensors costs how much.
+// which class of tensors, or which layer, costs how much.
 //
 //   gemma-eval layers -m models/stories-qat --scheme int4 --text test.txt
 //   gemma-eval layers -m models/stories-full --scheme int4 --text test.txt --sensitivity
+//   gemma-eval layers -m models/stories-full --scheme int4 --text test.txt --sensitivity --groups layers
 #pragma once
 
 #include <optional>
@@ -11,8 +12,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/evaluation/class_sensitivity.h"
 #include "engine/evaluation/layer_comparison.h"
+#include "engine/evaluation/sensitivity_trials.h"
 #include "tools/evaluation_options.h"
 #include "tools/exit_code.h"
 
@@ -26,9 +27,12 @@ struct LayersRequest {
   ComputeFlags compute;
   double tolerance = 1e-3;
   bool sensitivity = false;
+  std::optional<std::string> groups;  // of --sensitivity: kClasses or kLayers
   bool json = false;
   std::optional<std::string> html;  // file of the page
 };
+
+inline constexpr std::string_view kClasses = "classes", kLayers = "layers";
 
 struct LayersReport {
   std::string model, base, scheme, base_kv_type, kv_type, text_path;
@@ -37,7 +41,8 @@ struct LayersReport {
   LayerComparison comparison;
   std::optional<size_t> first_beyond;
   // --sensitivity instead:
-  std::vector<ClassTrial> trials;
+  std::string groups;  // kClasses or kLayers
+  std::vector<SensitivityTrial> trials;
   std::vector<PairResult> costs;  // by trial
 };
 

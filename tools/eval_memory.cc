@@ -10,6 +10,7 @@
 #include "engine/buffer.h"
 #include "tools/eval_model.h"
 #include "tools/measured_output.h"
+#include "tools/mmap_option.h"
 #include "tools/options.h"
 #include "tools/run_record.h"
 #include "tools/spread_tokens.h"
@@ -23,7 +24,7 @@ constexpr int kJsonSchema = 1;
 
 struct MemoryFlags {
   std::string model, scheme;
-  std::optional<std::string> kv_type, limit, html;
+  std::optional<std::string> kv_type, mmap, limit, html;
   uint64_t context = 0, chunk = SessionOptions().chunk, threads = 0;
   uint64_t prompt_tokens = 32, new_tokens = 8;
   std::optional<uint64_t> tokens;
@@ -70,6 +71,7 @@ Options memory_options(MemoryFlags& flags) {
                .range = {.min = 1, .max = 1024},
                .default_text = "the physical cores",
                .help = "threads that compute"});
+  add_mmap_option(options, flags.mmap);
   options.group("What is run");
   options.add({.name = "prompt-tokens",
                .target = &flags.prompt_tokens,
@@ -204,7 +206,9 @@ struct Found {
 Result<Found> forecast(const std::string& name, const MemoryFlags& flags) {
   ModelOptions options;
   options.weights = false;
+  options.scheme = flags.scheme;
   options.threads = flags.threads;
+  options.placement = placement_of(flags.mmap);
   Result<std::unique_ptr<Model>> model = Model::load(name, options);
   if (!model) return fail(std::move(model.error()));
   Result<void> chosen = (*model)->choose_scheme(flags.scheme);
@@ -237,6 +241,7 @@ Result<Found> measure(const std::string& name, const MemoryFlags& flags) {
   ModelOptions options;
   options.scheme = flags.scheme;
   options.threads = flags.threads;
+  options.placement = placement_of(flags.mmap);
   Result<std::unique_ptr<Model>> model = Model::load(name, options);
   if (!model) return fail(std::move(model.error()));
   Result<Session> session = Session::create(**model, session_of(flags));

@@ -6,6 +6,7 @@
 #include "engine/evaluation/window_scorer.h"
 #include "loader/text_corpus.h"
 #include "tools/eval_model.h"
+#include "tools/mmap_option.h"
 #include "tools/options_value.h"
 
 namespace gemma {
@@ -140,6 +141,7 @@ void add_compute_options(Options& options, ComputeFlags& flags) {
                .range = {.min = 1, .max = 4096},
                .unit = "tokens",
                .help = "how many go through the model at a time; the result is the same"});
+  add_mmap_option(options, flags.mmap);
   add_kernel_options(options, flags.kernels);
 }
 
@@ -224,12 +226,14 @@ Result<EvaluationPlan> evaluation_plan(const Model& model, const EvaluationText&
 }
 
 Result<std::unique_ptr<Model>> load_model(const std::string& name, const std::string& scheme,
-                                          const ComputeFlags& flags) {
+                                          const ComputeFlags& flags, bool weights) {
   Result<std::string> found = model_or_shipped(name);
   if (!found) return fail(std::move(found.error()));
   ModelOptions options;
+  options.weights = weights;
   options.scheme = scheme;
   options.threads = flags.threads.value_or(0);
+  options.placement = placement_of(flags.mmap);
   if (Result<void> chosen = choose_kernels(flags.kernels, options); !chosen) return fail(chosen.error());
   return Model::load(*found, options);
 }

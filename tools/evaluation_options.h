@@ -31,6 +31,7 @@ struct WindowFlags {
 
 struct ComputeFlags {
   std::string kv_type;
+  std::optional<std::string> mmap;
   KernelFlags kernels;
   std::optional<uint64_t> threads;
   uint64_t chunk = 256;
@@ -49,9 +50,10 @@ Result<PerplexityOptions> perplexity_options(const WindowFlags& windows, const T
 Result<EvaluationPlan> evaluation_plan(const Model& model, const EvaluationText& text,
                                        const WindowFlags& windows, const TextFlags& flags);
 
-// `scheme` and `name` may be empty: what fits the checkpoint, the shipped model.
+// `scheme` and `name` may be empty: what fits the checkpoint, the shipped model. Without `weights` only what
+// tells of them is read, and the scheme is yet to be chosen.
 Result<std::unique_ptr<Model>> load_model(const std::string& name, const std::string& scheme,
-                                          const ComputeFlags& flags);
+                                          const ComputeFlags& flags, bool weights = true);
 Result<std::optional<kernels::KvType>> parse_kv_type(const std::string& word);
 // "f32": how a report spells it.
 std::string_view kv_type_name(kernels::KvType type);

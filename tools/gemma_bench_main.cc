@@ -4,12 +4,12 @@
 
 #include "tools/bench_commands.h"
 #include "tools/out_of_memory.h"
+#include "tools/runtime_settings.h"
 #include "tools/terminal.h"
-#include "tools/thread_policy.h"
 
 int main(int argc, char** argv) {
   using namespace gemma;
-  spin_briefly(argv);
+  set_up_runtime(argv);
   report_truncated_mapping("gemma-bench");
   report_out_of_memory("gemma-bench");
   ignore_broken_pipe();

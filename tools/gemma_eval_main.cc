@@ -9,11 +9,11 @@
 #include "tools/eval_report.h"
 #include "tools/eval_tokenize.h"
 #include "tools/options_command.h"
+#include "tools/runtime_settings.h"
 #include "tools/terminal.h"
-#include "tools/thread_policy.h"
 
 int main(int argc, char** argv) {
-  gemma::spin_briefly(argv);
+  gemma::set_up_runtime(argv);
   using gemma::Command;
   gemma::ignore_broken_pipe();
   gemma::report_truncated_mapping("gemma-eval");

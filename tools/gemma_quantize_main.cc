@@ -15,8 +15,8 @@
 #include "tools/progress_bar.h"
 #include "tools/quantize_calibration.h"
 #include "tools/quantize_options.h"
+#include "tools/runtime_settings.h"
 #include "tools/terminal.h"
-#include "tools/thread_policy.h"
 
 namespace gemma {
 namespace {
@@ -120,7 +120,7 @@ Result<void> run_guarded(const QuantizeFlags& flags) {
 
 int main(int argc, char** argv) {
   using namespace gemma;
-  spin_briefly(argv);
+  set_up_runtime(argv);
   report_truncated_mapping(kProgram);
   report_out_of_memory(kProgram);
   ignore_broken_pipe();

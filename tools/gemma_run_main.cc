@@ -13,9 +13,9 @@
 #include "tools/run_options.h"
 #include "tools/run_prompt.h"
 #include "tools/run_pull.h"
+#include "tools/runtime_settings.h"
 #include "tools/shipped_model.h"
 #include "tools/terminal.h"
-#include "tools/thread_policy.h"
 
 namespace gemma {
 namespace {
@@ -117,7 +117,7 @@ Result<void> run_guarded(const RunFlags& flags) {
 
 int main(int argc, char** argv) {
   using namespace gemma;
-  spin_briefly(argv);
+  set_up_runtime(argv);
   report_truncated_mapping(kProgram);
   report_out_of_memory(kProgram);
   ignore_broken_pipe();

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/mmap_option.h"
+
 namespace gemma {
 namespace {
 
@@ -58,6 +60,7 @@ Options run_options(RunFlags& flags) {
                .range = {.min = 1, .max = 1 << 24},
                .default_text = "the model's, 4096 tokens at most",
                .help = "tokens that prompt and answer together may have"});
+  add_mmap_option(options, flags.mmap);
   add_kernel_options(options, flags.kernels);
 
   options.group("Input");
@@ -316,6 +319,7 @@ Result<ModelOptions> model_options(const RunFlags& flags) {
   ModelOptions options;
   options.scheme = flags.scheme.value_or("");
   options.threads = flags.threads;
+  options.placement = placement_of(flags.mmap);
   if (Result<void> chosen = choose_kernels(flags.kernels, options); !chosen) return fail(chosen.error());
   return options;
 }

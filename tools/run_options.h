@@ -17,6 +17,7 @@ namespace gemma {
 struct RunFlags {
   // model
   std::optional<std::string> model, scheme, kv_type;
+  std::optional<std::string> mmap;
   KernelFlags kernels;
   uint64_t threads = 0;
   uint64_t context = 0;

@@ -34,8 +34,8 @@ class Streamer {
 
   Result<void> prepare() {
     vocab_ = sessions_[0]->model().config().vocab_size;
-    rows_ = std::min(comparison_rows(vocab_), std::max<size_t>(1, plan_.longest_input));
-    const size_t bytes = rows_ * vocab_ * sizeof(float);
+    const size_t bytes = comparison_bytes(vocab_, plan_.longest_input);
+    rows_ = bytes / (vocab_ * sizeof(float));
     if (Result<void> room = check_memory(bytes, "logits of the base model"); !room) return room;
     Result<Buffer> buffer = Buffer::allocate(bytes, "logits of the base model");
     if (!buffer) return fail(std::move(buffer.error()));
@@ -172,6 +172,10 @@ void PairSums::add(const TokenComparison& token) {
 size_t comparison_rows(size_t vocab_size) {
   constexpr size_t kBytes = size_t{64} << 20;
   return std::clamp<size_t>(kBytes / (std::max<size_t>(vocab_size, 1) * sizeof(float)), 1, 4096);
+}
+
+size_t comparison_bytes(size_t vocab_size, size_t longest) {
+  return std::min(comparison_rows(vocab_size), std::max<size_t>(1, longest)) * vocab_size * sizeof(float);
 }
 
 Result<void> check_same_vocabulary(std::span<const Model* const> models) {

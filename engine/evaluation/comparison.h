@@ -68,6 +68,8 @@ Result<void> compare_models(std::span<Session* const> sessions, const Evaluation
 
 // Rows of logits that a comparison keeps: 64 MB of them, 1 to 4096.
 size_t comparison_rows(size_t vocab_size);
+// Their memory, for windows of at most `longest` tokens.
+size_t comparison_bytes(size_t vocab_size, size_t longest);
 
 inline constexpr std::array<double, 9> kDivergencePercentiles = {99.9, 99, 95, 90, 50, 10, 5, 1, 0};
 inline constexpr std::array<double, 13> kChangePercentiles = {100, 99.9, 99, 95, 90,  75, 50,

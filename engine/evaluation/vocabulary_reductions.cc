@@ -9,7 +9,7 @@
 namespace gemma {
 namespace {
 
-// 84 us of work each: enough that waking a thread does not matter, 16 of them in Gemma's vocabulary.
+// 50 us of work each: enough that waking a thread does not matter, 16 of them in Gemma's vocabulary.
 constexpr size_t kBlock = 16'384;
 
 std::span<const float> block_of(std::span<const float> row, size_t block) {

@@ -39,6 +39,9 @@ inline constexpr size_t kNibbleGroupBytes = 4 * kLine;  // 32 columns of 16 rows
 // and more in flight keep it busy, and 8 integer and 8 float sums leave half of the 32 registers.
 inline constexpr size_t kTileTokens = 8;
 
+// Of a tile of two panels: again 8 integer and 8 float sums.
+inline constexpr size_t kPairTokens = 4;
+
 GEMMA_AVX512_INLINE __m512i load(const void* p) {
   return _mm512_loadu_si512(p);
 }
@@ -79,6 +82,32 @@ GEMMA_AVX512_INLINE void multiply_group(const std::byte* lines, const int8_t* x,
   }
 }
 
+// The same for two panels at once, each of whose registers of weights meets each broadcast of activations:
+// with one panel there is a load for every vpdpbusd, and Zen 4 can do one of 512 bits a cycle.
+template <size_t T>
+GEMMA_AVX512_INLINE void multiply_group_pair(const std::byte* const (&lines)[2], const int8_t* x,
+                                             size_t x_stride, __m512i (&sums)[2][T]) {
+  const __m512i low_nibbles = _mm512_set1_epi8(15);
+#pragma GCC unroll 4
+  for (size_t line = 0; line < 4; ++line) {
+    __m512i low[2], high[2];
+    for (size_t p = 0; p < 2; ++p) {
+      const __m512i packed = load(lines[p] + line * kLine);
+      prefetch(lines[p] + line * kLine);
+      low[p] = _mm512_and_si512(packed, low_nibbles);
+      high[p] = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_nibbles);
+    }
+    for (size_t t = 0; t < T; ++t) {
+      const __m512i columns = broadcast4(x + t * x_stride + line * 8);
+      for (size_t p = 0; p < 2; ++p) sums[p][t] = _mm512_dpbusd_epi32(sums[p][t], low[p], columns);
+    }
+    for (size_t t = 0; t < T; ++t) {
+      const __m512i columns = broadcast4(x + t * x_stride + line * 8 + 4);
+      for (size_t p = 0; p < 2; ++p) sums[p][t] = _mm512_dpbusd_epi32(sums[p][t], high[p], columns);
+    }
+  }
+}
+
 // The first n of a panel's 16 results.
 GEMMA_AVX512_INLINE void store_rows(__m512 rows, size_t n, float* out) {
   _mm512_mask_storeu_ps(out, static_cast<__mmask16>((1u << n) - 1), rows);
@@ -86,14 +115,14 @@ GEMMA_AVX512_INLINE void store_rows(__m512 rows, size_t n, float* out) {
 
 // Calls Kernel::tile<T>(w, acts, panel, first token, rows wanted, out of that panel and token, out_stride)
 // for every panel of rows [row0, row1) and every tile of tokens. Tokens are the inner loop: a panel is read
-// from memory once and stays in the cache for the others.
+// from memory once and stays in the cache for the others. A kernel that has a `pair` of the same form gets
+// two panels at a time, as long as tokens are left for a tile.
 template <typename Kernel>
 inline void for_each_tile(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                           size_t out_stride) {
-  for (size_t row = row0; row < row1; row += kPanelRows) {
+  const auto one_panel = [&](size_t row, size_t t) {
     const size_t rows = std::min(kPanelRows, row1 - row);
     const size_t panel = row / kPanelRows;
-    size_t t = 0;
     for (; t + kTileTokens <= acts.tokens; t += kTileTokens) {
       Kernel::template tile<kTileTokens>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
     }
@@ -103,7 +132,21 @@ inline void for_each_tile(const MatrixView& w, const Activations& acts, size_t r
     for (; t < acts.tokens; ++t) {
       Kernel::template tile<1>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
     }
+  };
+  size_t row = row0;
+  if constexpr (requires { &Kernel::template pair<kPairTokens>; }) {
+    const size_t tiled = acts.tokens / kPairTokens * kPairTokens;
+    for (; tiled > 0 && row + kPanelRows < row1; row += 2 * kPanelRows) {
+      const size_t rows = std::min(2 * kPanelRows, row1 - row);
+      for (size_t t = 0; t < tiled; t += kPairTokens) {
+        Kernel::template pair<kPairTokens>(w, acts, row / kPanelRows, t, rows, out + t * out_stride + row,
+                                           out_stride);
+      }
+      one_panel(row, tiled);
+      one_panel(row + kPanelRows, tiled);
+    }
   }
+  for (; row < row1; row += kPanelRows) one_panel(row, 0);
 }
 
 }  // namespace gemma::kernels::avx512vnni

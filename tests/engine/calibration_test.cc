@@ -31,9 +31,11 @@ struct Folder {
 };
 
 // One thread unless threads are what is tested: small teams on a busy machine mostly wait for each other.
-std::unique_ptr<Model> load(const std::string& name, const std::string& scheme, size_t threads = 1) {
+std::unique_ptr<Model> load(const std::string& name, const std::string& scheme, size_t threads = 1,
+                            std::optional<Placement> placement = {}) {
   ModelOptions options;
   options.scheme = scheme;
+  options.placement = placement;
   options.threads = threads;
   auto model = Model::load(name, options);
   REQUIRE_MESSAGE(model.has_value(), model.error().message());
@@ -160,7 +162,7 @@ TEST_CASE("an observer sees every position of every matrix once, however the tex
   }
 }
 
-TEST_CASE("a calibrated folder runs in integers, as fake, and from the panels that were mapped") {
+TEST_CASE("a calibrated folder runs in integers, as fake, and from its panels, copied or mapped") {
   const Folder folder;
   for (const char* name : {"tiny-ple", "tiny-moe"}) {
     const std::vector<float> exact = logits(*load(golden(name), "f32"));
@@ -171,12 +173,15 @@ TEST_CASE("a calibrated folder runs in integers, as fake, and from the panels th
       CalibrationOptions options;
       options.outputs = scheme == "w4ca8s";
       export_calibrated(folder.path, golden(name).c_str(), scheme, ExportFormat::kPacked, options);
-      const std::unique_ptr<Model> packed = load(folder.path, "");
+      const std::unique_ptr<Model> packed = load(folder.path, "", 1, Placement::kCopied);
       CHECK(to_string(packed->scheme()) == to_string(*parse_scheme(scheme)));
-      CHECK(packed->mapped_weight_bytes() > 0);
+      CHECK(packed->mapped_weight_bytes() == 0);
       // The same keys and values in the cache: then every bit is the same.
       const std::vector<float> real = logits(*packed);
       CHECK(real == logits(*load(folder.path, fake_of(scheme))));
+      const std::unique_ptr<Model> mapped = load(folder.path, "", 1, Placement::kMapped);
+      CHECK(mapped->mapped_weight_bytes() > 0);
+      CHECK(real == logits(*mapped));
       if (scheme == "w8ca8s") CHECK(relative_error(real, exact) < 0.2);
     }
   }

@@ -26,18 +26,19 @@ void* or_throw(void* memory) {
 }  // namespace
 
 // Of the whole test program. The array forms call these, but for ASan's, which are a world of their own; its
-// nothrow forms would be too, and meet our delete. GCC, if it inlines a delete and not its new, takes the
-// free() inside for a mismatch.
-void* operator new(size_t bytes) {
+// nothrow forms would be too, and meet our delete. GCC, if it inlines one of new and delete, takes the
+// malloc() or free() inside for a mismatch.
+[[gnu::noinline]] void* operator new(size_t bytes) {
   return or_throw(counted(bytes, 1));
 }
-void* operator new(size_t bytes, std::align_val_t alignment) {
+[[gnu::noinline]] void* operator new(size_t bytes, std::align_val_t alignment) {
   return or_throw(counted(bytes, static_cast<size_t>(alignment)));
 }
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
   return counted(bytes, 1);
 }
-void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(size_t bytes, std::align_val_t alignment,
+                                     const std::nothrow_t&) noexcept {
   return counted(bytes, static_cast<size_t>(alignment));
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept {

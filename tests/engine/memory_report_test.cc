@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,11 @@ using namespace gemma;
 
 namespace {
 
-std::unique_ptr<Model> load(const std::string& name, const std::string& scheme) {
+std::unique_ptr<Model> load(const std::string& name, const std::string& scheme,
+                            std::optional<Placement> placement = {}) {
   ModelOptions options;
   options.scheme = scheme;
+  options.placement = placement;
   options.threads = 1;
   options.tokenizer = false;
   Result<std::unique_ptr<Model>> model = Model::load(name, options);
@@ -38,30 +41,34 @@ const std::string kGoldens = std::string(GEMMA_TEST_DATA) + "/goldens/";
 
 }  // namespace
 
-TEST_CASE("the weights planned are the weights built, matrix for matrix, mapped or owned, in every scheme") {
-  for (const char* name : {"synthetic:tiny", "tiny-moe", "tiny-ple", "tiny-dense"}) {
-    for (const char* scheme :
-         {"f32", "bf16", "int8", "int4-channel", "fake:int8", "w3c", "w4t", "w8g16", "int8,head=bf16"}) {
-      CAPTURE(name);
-      CAPTURE(scheme);
-      const bool synthetic = std::string(name).starts_with("synthetic");
-      const std::unique_ptr<Model> model = load(synthetic ? name : kGoldens + name, scheme);
-      const Result<std::vector<PlannedWeight>> plan =
-          plan_weights(model->config(), model->scheme(), model->source());
-      REQUIRE(plan);
-      uint64_t owned = 0, mapped = 0;
-      for (const PlannedWeight& weight : *plan) {
-        owned += weight.owned_bytes;
-        mapped += weight.mapped_bytes;
+TEST_CASE("the weights planned are the weights built, mapped or copied or packed, in every scheme") {
+  for (const Placement placement : {Placement::kCopied, Placement::kMapped}) {
+    for (const char* name : {"synthetic:tiny", "tiny-moe", "tiny-ple", "tiny-dense"}) {
+      for (const char* scheme :
+           {"f32", "bf16", "int8", "int4-channel", "fake:int8", "w3c", "w4t", "w8g16", "int8,head=bf16"}) {
+        CAPTURE(static_cast<int>(placement));
+        CAPTURE(name);
+        CAPTURE(scheme);
+        const bool synthetic = std::string(name).starts_with("synthetic");
+        const std::unique_ptr<Model> model = load(synthetic ? name : kGoldens + name, scheme, placement);
+        const Result<std::vector<PlannedWeight>> plan =
+            plan_weights(model->config(), model->scheme(), model->source(), model->placement());
+        REQUIRE(plan);
+        uint64_t owned = 0, mapped = 0;
+        for (const PlannedWeight& weight : *plan) {
+          owned += weight.owned_bytes;
+          mapped += weight.mapped_bytes;
+        }
+        uint64_t owned_listed = 0, mapped_listed = 0;
+        for (const MemoryRange& range : list_memory(*model, nullptr)) {
+          REQUIRE(range.part == MemoryPart::kWeights);
+          (range.mapped ? mapped_listed : owned_listed) += range.bytes;
+        }
+        // layer_scalar, a number per layer, lies inside the layer's object.
+        CHECK(owned_listed + model->config().layers.size() * sizeof(float) == owned);
+        CHECK(mapped_listed == mapped);
+        if (placement == Placement::kCopied) CHECK(mapped == 0);
       }
-      uint64_t owned_listed = 0, mapped_listed = 0;
-      for (const MemoryRange& range : list_memory(*model, nullptr)) {
-        REQUIRE(range.part == MemoryPart::kWeights);
-        (range.mapped ? mapped_listed : owned_listed) += range.bytes;
-      }
-      // layer_scalar, a number per layer, lies inside the layer's object.
-      CHECK(owned_listed + model->config().layers.size() * sizeof(float) == owned);
-      CHECK(mapped_listed == mapped);
     }
   }
 }
@@ -74,10 +81,9 @@ TEST_CASE("a session lists exactly what its plans said it would allocate") {
   session->list_memory(ranges);
   CHECK(listed(ranges, MemoryPart::kKvSliding) + listed(ranges, MemoryPart::kKvFull) ==
         session->kv_reserved_bytes());
-  const uint64_t own_logits = model->config().vocab_size * sizeof(float);
   CHECK(listed(ranges, MemoryPart::kActivations) + listed(ranges, MemoryPart::kScratch) +
             listed(ranges, MemoryPart::kLogits) ==
-        session->scratch_bytes() + own_logits);
+        session->scratch_bytes());
 }
 
 TEST_CASE("reserved keys and values are not resident before their positions are written") {

@@ -72,6 +72,24 @@ TEST_CASE("missing and surplus tensors are listed at once") {
   CHECK(contains(error.what, "layers.3.mlp.vp_proj.weight: found BF16 [160, 96]"));
 }
 
+TEST_CASE("a layer can have a scheme of its own, if the model has that layer") {
+  ModelOptions options;
+  options.scheme = "f32,layers.1=int8";
+  auto model = Model::load("synthetic:tiny", options);
+  REQUIRE_MESSAGE(model.has_value(), model.error().message());
+  size_t of_the_layer = 0;
+  for (const TensorReport& told : (*model)->weights().reports) {
+    CAPTURE(told.name);
+    const bool its = layer_of(told.name) == 1 && told.tensor_class != TensorClass::kFloat;
+    of_the_layer += its;
+    CHECK((told.scheme == "int8") == its);
+  }
+  CHECK(of_the_layer >= 7);
+  const Error error = refusal("synthetic:tiny", "f32,layers.99=int8");
+  CHECK(error.code == ErrorCode::kUsage);
+  CHECK(contains(error.what, "there is no layer 99: the model has layers 0 to "));
+}
+
 TEST_CASE("a group that does not divide the columns lists every such tensor") {
   const Error error = refusal(std::string(GEMMA_TEST_DATA) + "/goldens/tiny-dense", "fake:w4g64");
   CHECK(error.code == ErrorCode::kUsage);

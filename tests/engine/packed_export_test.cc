@@ -33,9 +33,11 @@ std::string golden(const char* name) {
   return std::string(GEMMA_TEST_DATA) + "/goldens/" + name;
 }
 
-std::unique_ptr<Model> load(const std::string& name, const std::string& scheme) {
+std::unique_ptr<Model> load(const std::string& name, const std::string& scheme,
+                            std::optional<Placement> placement = {}) {
   ModelOptions options;
   options.scheme = scheme;
+  options.placement = placement;
   auto model = Model::load(name, options);
   REQUIRE_MESSAGE(model.has_value(), model.error().message());
   return std::move(*model);
@@ -76,21 +78,27 @@ TEST_CASE("a packed folder gives the logits of its source, bit for bit, under ev
       REQUIRE_MESSAGE(report.has_value(), report.error().message());
       CHECK(report->file_bytes == fs::file_size(folder.path / "model.safetensors"));
 
-      const std::unique_ptr<Model> packed = load(folder.path, "");
-      CHECK(to_string(packed->scheme()) == to_string(source->scheme()));
-      CHECK(logits(*packed) == logits(*source));
+      for (const Placement placement : {Placement::kCopied, Placement::kMapped}) {
+        CAPTURE(static_cast<int>(placement));
+        const std::unique_ptr<Model> packed = load(folder.path, "", placement);
+        CHECK(to_string(packed->scheme()) == to_string(source->scheme()));
+        CHECK(logits(*packed) == logits(*source));
+      }
     }
   }
 }
 
-TEST_CASE("a packed matrix is read where it is mapped: loading allocates none") {
+TEST_CASE("a packed matrix is read where it is mapped, or copied, as asked") {
   const Folder folder("gemma-packed-test");
   const std::unique_ptr<Model> source = load(golden("tiny-moe"), "int4");
   REQUIRE(pack(*source, "int4", folder.path).has_value());
-  const std::unique_ptr<Model> packed = load(folder.path, "");
   CHECK(source->owned_weight_bytes() > 0);
-  CHECK(packed->owned_weight_bytes() == 0);
-  CHECK(packed->mapped_weight_bytes() >= source->owned_weight_bytes());
+  const std::unique_ptr<Model> mapped = load(folder.path, "", Placement::kMapped);
+  CHECK(mapped->owned_weight_bytes() == 0);
+  CHECK(mapped->mapped_weight_bytes() >= source->owned_weight_bytes());
+  const std::unique_ptr<Model> copied = load(folder.path, "", Placement::kCopied);
+  CHECK(copied->owned_weight_bytes() == source->owned_weight_bytes());
+  CHECK(copied->mapped_weight_bytes() == 0);
 }
 
 TEST_CASE("a packed folder can be packed again, for the same scheme without loss") {
@@ -156,10 +164,11 @@ TEST_CASE("a mobile model packs with its static scales, and nothing is left to d
   const Result<PackedReport> report = export_model(*source, source->scheme(), ExportFormat::kPacked, out, {});
   REQUIRE_MESSAGE(report.has_value(), report.error().message());
   for (const PackedTensor& tensor : report->tensors) CHECK(tensor.mean_squared_error == 0);
-  const std::unique_ptr<Model> packed = load(out, "");
+  const std::unique_ptr<Model> packed = load(out, "", Placement::kMapped);
   CHECK(to_string(packed->scheme()) == "mobile");
   CHECK(packed->owned_weight_bytes() < source->owned_weight_bytes() / 4);  // a float projection at most
   CHECK(logits(*packed) == logits(*source));
+  CHECK(logits(*load(out, "", Placement::kCopied)) == logits(*source));
   CHECK(logits(*load(out, "fake:mobile")) == logits(*load("synthetic:tiny", "fake:mobile")));
 }
 
@@ -178,7 +187,7 @@ TEST_CASE("static panels come with the sums of their rows, which no levels can e
   REQUIRE(export_model(*source, source->scheme(), ExportFormat::kPacked, out, {}).has_value());
   const std::string q = "layers.0.self_attn.q_proj.weight";
   {
-    const std::unique_ptr<Model> packed = load(out, "");
+    const std::unique_ptr<Model> packed = load(out, "", Placement::kMapped);
     const std::span<const std::byte> stored =
         packed->source().mapped(*packed->source().find(q + "_zero_sum"));
     const kernels::MatrixView& w = packed->weights().layers[0].q.view();

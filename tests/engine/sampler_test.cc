@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include "kernels/reductions.h"
+
 using namespace gemma;
 
 namespace {
@@ -218,4 +220,57 @@ TEST_CASE("a row of another size than the vocabulary is an error") {
 
 TEST_CASE("invalid options are refused") {
   CHECK(Sampler::create(sampling(-1.0), 3).error().where == "temperature");
+}
+
+namespace {
+
+// Logits of a vocabulary of several blocks, many of them equal.
+Row coarse_logits(size_t n, uint32_t seed) {
+  Row row(n);
+  uint32_t state = seed;
+  for (float& value : row) {
+    state = state * 1664525u + 1013904223u;
+    value = static_cast<float>(state >> 25) / 8.0f;
+  }
+  return row;
+}
+
+Row peaks_of(const Row& row) {
+  Row peaks(kernels::peak_count(row.size()));
+  kernels::find_peaks(row, peaks);
+  return peaks;
+}
+
+}  // namespace
+
+TEST_CASE("with the peaks of the blocks known, the same tokens are chosen") {
+  constexpr size_t kMany = 3 * kernels::kPeakBlock + 77;
+  SamplingOptions penalised = sampling(0.8, 3);
+  penalised.repetition_penalty = 1.3;
+  SamplingOptions short_answer;
+  short_answer.min_new_tokens = 5;
+  short_answer.eos_token_id = {static_cast<int32_t>(kMany) - 1};
+  for (const SamplingOptions& options :
+       {SamplingOptions(), sampling(1.0), sampling(0.7, 2), sampling(0.7, 4, 0.9),
+        sampling(1.0, 64, 0.9, 0.01), sampling(1.0, kMany), penalised, short_answer}) {
+    Sampler with = make(options, kMany), without = make(options, kMany);
+    for (uint32_t step = 0; step < 40; ++step) {
+      Row row = coarse_logits(kMany, step);
+      if (step % 4 == 1) row[kMany - 1] = 40;  // in the last, shorter block
+      if (step % 4 == 2) row.assign(kMany, static_cast<float>(step));
+      const Result<int32_t> token = with.next(row, peaks_of(row));
+      REQUIRE(token);
+      CHECK(*token == *without.next(row));
+    }
+  }
+}
+
+TEST_CASE("peaks do not hide a NaN, and must be those of the row") {
+  Row row = coarse_logits(2000, 7);
+  row[1999] = NAN;
+  Sampler sampler = make(SamplingOptions(), row.size());
+  const Result<int32_t> token = sampler.next(row, peaks_of(row));
+  REQUIRE_FALSE(token);
+  CHECK(token.error().code == ErrorCode::kInternal);
+  CHECK_FALSE(sampler.next(row, Row{1.0f}));
 }

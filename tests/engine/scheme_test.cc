@@ -52,7 +52,8 @@ TEST_CASE("canonical spellings parse to themselves") {
                            "w8ca8s",
                            "fake:w4ca4s",
                            "int4,ple=bf16,head=int8",
-                           "f32,mlp=fake:w2g32,experts=w4g32"}) {
+                           "f32,mlp=fake:w2g32,experts=w4g32",
+                           "int4,head=int8,layers.0=bf16,layers.12=int8"}) {
     CHECK(canonical(word) == std::string(word));
   }
 }
@@ -86,6 +87,23 @@ TEST_CASE("an override applies to its class alone, and norms and router stay flo
   CHECK(canonical("int4,mlp=int4") == "int4");
 }
 
+TEST_CASE("a layer's own scheme is that of all its matrices, before their classes', and of nothing else") {
+  const Scheme scheme = *parse_scheme("f32,layers.1=int4,mlp=int8,layers.10=fake:w4ca8s");
+  const auto of = [&](TensorClass tensor_class, const char* tensor) {
+    return to_string(scheme.of(tensor_class, tensor));
+  };
+  CHECK(of(TensorClass::kMlp, "layers.1.mlp.up_proj.weight") == "int4");
+  CHECK(of(TensorClass::kAttention, "layers.1.self_attn.q_proj.weight") == "int4");
+  CHECK(of(TensorClass::kFloat, "layers.1.input_layernorm.weight") == "f32");
+  CHECK(of(TensorClass::kMlp, "layers.0.mlp.up_proj.weight") == "int8");
+  CHECK(of(TensorClass::kAttention, "layers.11.self_attn.q_proj.weight") == "f32");
+  CHECK(of(TensorClass::kHead, "embed_tokens.weight") == "f32");
+  CHECK(scheme.needs_static_scales());  // of layer 10
+  CHECK(layer_of("layers.12.mlp.up_proj.weight") == 12);
+  CHECK(!layer_of("embed_tokens.weight"));
+  CHECK(!layer_of("layers.x"));
+}
+
 TEST_CASE("keys and values are f32 under f32 and fake schemes, else f16") {
   CHECK(parse_scheme("f32")->default_kv_type() == kernels::KvType::kF32);
   CHECK(parse_scheme("fake:int4")->default_kv_type() == kernels::KvType::kF32);
@@ -115,9 +133,17 @@ TEST_CASE("what cannot be read is refused with what was expected") {
   CHECK(refusal("w2ca8") == "there is no integer kernel for it");
   CHECK(refusal("fake:f32") == "f32 quantizes nothing, so there is nothing to fake");
   CHECK(refusal("int4,") == "ends with a comma");
-  CHECK(refusal("int4,head") == "expected class=scheme behind the comma, found \"head\"");
+  CHECK(refusal("int4,head") == "expected class=scheme or layers.N=scheme behind the comma, found \"head\"");
   CHECK(refusal("int4,foo=int8") == "unknown class \"foo\"");
   CHECK(refusal("int4,head=int8,head=bf16") == "class \"head\" is given twice");
+  CHECK(refusal("int4,layers.1=int8,layers.1=bf16") == "\"layers.1\" is given twice");
+  CHECK(refusal("int4,layers.1=int44") == "unknown scheme; the nearest is int4");
+  for (const char* word :
+       {"int4,layers.=int8", "int4,layers.x=int8", "int4,layers.1x=int8", "int4,layers.-1=int8",
+        "int4,layers.1024=int8", "int4,layers.99999999999999999999=int8"}) {
+    CAPTURE(word);
+    CHECK(refusal(word).find("expected a layer from 0 to 1023 behind \"layers.\"") == 0);
+  }
 }
 
 }  // namespace

@@ -118,6 +118,24 @@ TEST_CASE("softmax weights follow exp((x - peak) / temperature) and sum to what 
   }
 }
 
+TEST_CASE(
+    "a weight is exp to the last bits over the whole range, 1 at the peak and 0 where nothing is left") {
+  std::vector<float> values;
+  for (int i = 0; i <= 7070; ++i) values.push_back(-0.1f * static_cast<float>(i));
+  std::vector<double> weights(values.size());
+  softmax_weights(values, 0.0f, 1.0, weights);
+  double worst = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double expected = std::exp(static_cast<double>(values[i]));
+    worst = std::max(worst, std::abs(weights[i] - expected) / expected);
+  }
+  CHECK(worst < 6e-16);
+  CHECK(weights[0] == 1.0);
+  std::vector<double> far(2);
+  softmax_weights(std::vector<float>{0.0f, -710.0f}, 0.0f, 1.0, far);
+  CHECK(far[1] == 0.0);
+}
+
 TEST_CASE("softmax weights of -inf are zero, also at the smallest temperature") {
   std::vector<double> weights(3);
   CHECK(softmax_weights(std::vector<float>{-kInf, 2.0f, 1.0f}, 2.0f, 1e-300, weights) == 1.0);
@@ -182,4 +200,22 @@ TEST_CASE("a divergence skips what the first finds impossible and is infinite if
   // p = (e, e^3) / (e + e^3); q has the middle besides: log of the ratio of their sums.
   CHECK(kl_divergence(part, log_sum_exp(part), all, log_sum_exp(all)) ==
         doctest::Approx(log_sum_exp(all) - log_sum_exp(part)));
+}
+
+TEST_CASE("the peaks of a row are the maxima of its blocks, and lead to the first of the largest values") {
+  for (const size_t n : {size_t{1}, kPeakBlock, kPeakBlock + 1, 5 * kPeakBlock + 100}) {
+    CAPTURE(n);
+    std::vector<float> values = random_values(n, n);
+    std::vector<float> peaks(peak_count(n));
+    find_peaks(values, peaks);
+    for (size_t block = 0; block < peaks.size(); ++block) {
+      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(block * kPeakBlock);
+      const auto end = values.begin() + static_cast<std::ptrdiff_t>(std::min(n, (block + 1) * kPeakBlock));
+      CHECK(peaks[block] == *std::max_element(begin, end));
+    }
+    CHECK(argmax(values, peaks) == argmax(values));
+    values[n / 2] = kNan;
+    find_peaks(values, peaks);
+    CHECK(argmax(values, peaks) == n);
+  }
 }

@@ -89,6 +89,20 @@ TEST_CASE("schema and names are those the manual documents") {
   CHECK(cell["share_of_bandwidth_limit"].get<double>() == doctest::Approx(0.2));
 }
 
+TEST_CASE(
+    "what a run decodes is held against the reading that followed it, not against the best of a minute") {
+  BenchCell cell;
+  cell.weight_bytes_per_token = 3;
+  cell.kv_bytes_per_token = 1;
+  cell.of(Metric::kDecodeRate) = {10, 20, 30};
+  CHECK_FALSE(cell.share_of_reads());
+  cell.reads_between_runs = {40, 160, 400};  // shares 1, 0.5 and 0.3
+  REQUIRE(cell.share_of_reads());
+  CHECK(*cell.share_of_reads() == doctest::Approx(0.5));
+  cell.reads_between_runs.pop_back();
+  CHECK_FALSE(cell.share_of_reads());
+}
+
 TEST_CASE("what is no such document is an error that says so, whatever is wrong with it") {
   const nlohmann::json good = plain(sample());
   std::vector<nlohmann::json> bad = {nullptr, 5, nlohmann::json::array(), nlohmann::json::object()};

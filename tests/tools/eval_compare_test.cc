@@ -169,3 +169,32 @@ TEST_CASE("sensitivity lists every class and what it costs") {
     CHECK(one["against_base"]["kl_divergence"]["mean"].get<double>() > 0);
   CHECK(run("layers", {"-m", kFull, "--scheme", "int4,head=int8", "--sensitivity"}).exit_code == 2);
 }
+
+TEST_CASE("sensitivity by layers lists every layer alone, and equals the one layer compared by hand") {
+  const Outcome layers =
+      run("layers", {"-m", kFull, "--scheme", "w2g32", "--sensitivity", "--groups", "layers", "--json"});
+  REQUIRE_MESSAGE(layers.exit_code == 0, layers.messages);
+  const auto json = nlohmann::json::parse(layers.text);
+  CHECK(json["kind"] == "sensitivity");
+  CHECK(json["groups"] == "layers");
+  REQUIRE(json["classes"].size() == 8);
+  for (size_t layer = 0; layer < 6; ++layer) CHECK(json["classes"][layer]["layer"] == layer);
+  CHECK(json["classes"][6]["class"] == "rest");
+  CHECK(json["classes"][6]["layer"].is_null());
+  const double mean = json["classes"][3]["against_base"]["kl_divergence"]["mean"];
+  CHECK(mean > 0);
+  const Outcome one = run("compare", {kFull + "#f32", kFull + "#f32,layers.3=w2g32", "--json"});
+  REQUIRE_MESSAGE(one.exit_code == 0, one.messages);
+  CHECK(nlohmann::json::parse(one.text)["models"][1]["against_base"]["kl_divergence"]["mean"] == mean);
+  CHECK(run("layers", {"-m", kFull, "--groups", "layers"}).exit_code == 2);
+}
+
+TEST_CASE("what does not fit side by side is refused before anything is loaded, with each variant's figure") {
+  const Text text;
+  const std::string limited = "ulimit -v 6000000; exec " GEMMA_EVAL " compare --text " + text.path() +
+                              " -L 16 -S 8 -t 1 synthetic:12b#int8 synthetic:12b#int4";
+  const Outcome run = run_program({"/bin/sh", "-c", limited});
+  CHECK(run.exit_code == 4);
+  CHECK(contains(run.messages, "2 variants side by side: needs "));
+  CHECK(contains(run.messages, "synthetic:12b#int4 "));
+}

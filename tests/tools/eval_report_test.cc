@@ -29,6 +29,8 @@ std::vector<Run> commands(const std::string& text) {
       {"perplexity", eval("perplexity", {"-m", kFull}, true), "<h2>Perplexity"},
       {"layers", eval("layers", {"-m", kFull, "--scheme", "int8"}, true), "from layer to layer"},
       {"sensitivity", eval("layers", {"-m", kFull, "--sensitivity"}, true), "each class of tensors costs"},
+      {"sensitivity by layer", eval("layers", {"-m", kFull, "--sensitivity", "--groups", "layers"}, true),
+       "What each layer costs"},
       {"accuracy",
        eval("accuracy",
             {std::string(GEMMA_SOURCE_DIR) + "/docs/data/story-choices.jsonl", "--limit", "2", "-m", kFull,

@@ -19,7 +19,8 @@ Markup HtmlTable::finish() const {
                        : markup("<th scope=\"col\">{}</th>", columns_[i]);
   }
   return markup(
-      "<div class=\"scroll\" role=\"region\" aria-label=\"{}\" tabindex=\"0\"><table><caption>{}</caption>\n"
+      "<div class=\"scroll\" role=\"region\" aria-label=\"{}\" "
+      "tabindex=\"0\"><table><caption><span>{}</span></caption>\n"
       "<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
       caption_, caption_, head, rows_);
 }

@@ -47,7 +47,7 @@ Markup layer_figure(const LayerChart& chart) {
       if (value != 0) values.push_back(value);
     }
     if (line.values.empty()) continue;
-    description += fmt::format(" {}: {} after the first layer, {} after the last.", line.label,
+    description += fmt::format(" {}: {} at the first layer, {} at the last.", line.label,
                                number_text(line.values.front()), number_text(line.values.back()));
   }
   if (layers == 0) return {};
@@ -67,7 +67,7 @@ Markup layer_figure(const LayerChart& chart) {
   }
   svg.line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, "axis");
   svg.text(0, 14, chart.y_title, "start", "axis-title");
-  svg.text(kWidth - kRight, kHeight - 6, "after layer", "end", "axis-title");
+  svg.text(kWidth - kRight, kHeight - 6, chart.x_title, "end", "axis-title");
   Markup legend;
   for (const LayerLine& line : chart.lines) {
     draw_line(svg, line, x, y);

@@ -1,4 +1,4 @@
-// Lines over the layers of a model: how a difference grows from the first to the last.
+// Lines over the layers of a model: how a difference grows from the first to the last, what each costs.
 #pragma once
 
 #include <string>
@@ -17,6 +17,7 @@ struct LayerLine {
 struct LayerChart {
   std::string title, y_title, caption;
   std::vector<LayerLine> lines;
+  std::string x_title = "after layer";
 };
 
 // Nothing without a value. Differences of 0 are drawn at the lower end where the axis is logarithmic.

@@ -106,11 +106,16 @@ void read_sensitivity(const JsonPlace& top, ReportData& data) {
   one.source = data.sources.size() - 1;
   one.model = top.at("model").text();
   one.base = top.at("base").text();
+  one.scheme = top.at("scheme").text();
+  one.by_layer = top.has("groups") && top.at("groups").text() == "layers";
   for (const JsonPlace& place : top.at("classes").items()) {
     const JsonPlace cost = place.at("against_base");
     const JsonPlace divergence = cost.at("kl_divergence");
+    std::optional<size_t> layer;
+    if (one.by_layer && place.has("layer")) layer = place.at("layer").count();
     one.classes.push_back({place.at("class").text(),
                            place.at("scheme").text(),
+                           layer,
                            place.at("weights").count(),
                            {divergence.at("mean").number(), divergence.at("standard_error").number()},
                            {cost.at("ratio").number(), cost.at("ratio_standard_error").number()},

@@ -86,9 +86,11 @@ struct LayersData {
 
 struct SensitivityData {
   size_t source = 0;
-  std::string model, base;
+  bool by_layer = false;  // else by class
+  std::string model, base, scheme;
   struct Row {
     std::string name, scheme;
+    std::optional<size_t> layer;
     uint64_t weights = 0;
     Estimate divergence, ratio;
     double same_top = kUnknown;

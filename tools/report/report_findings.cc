@@ -69,6 +69,12 @@ void compare(const ComparisonData& comparison, const VariantLabels& labels, std:
   }
 }
 
+// What the trial of a class or layer tells of it; 0 of those that are about more.
+double cost_alone(const SensitivityData& one, const SensitivityData::Row& row) {
+  const bool alone = one.by_layer ? row.layer.has_value() : row.name != "all";
+  return alone ? row.divergence.value : 0;
+}
+
 }  // namespace
 
 std::string signed_percent(double share) {
@@ -95,12 +101,17 @@ std::vector<std::string> report_findings(const ReportData& data, const VariantLa
     if (one.variants.size() > 1) compare(one, labels, out);
   }
   for (const SensitivityData& one : data.sensitivities) {
-    const auto costliest =
-        std::max_element(one.classes.begin(), one.classes.end(), [](const auto& a, const auto& b) {
-          return (a.name == "all" ? 0 : a.divergence.value) < (b.name == "all" ? 0 : b.divergence.value);
-        });
-    if (costliest == one.classes.end() || costliest->name == "all" || !(costliest->divergence.value > 0))
+    const auto costliest = std::max_element(
+        one.classes.begin(), one.classes.end(),
+        [&](const auto& a, const auto& b) { return cost_alone(one, a) < cost_alone(one, b); });
+    if (costliest == one.classes.end() || !(cost_alone(one, *costliest) > 0)) continue;
+    if (one.by_layer) {
+      out.push_back(fmt::format("Of the layers of {} layer {} costs most: {} nats of the {} of all at once.",
+                                labels.of({one.model, one.scheme}), *costliest->layer,
+                                number_text(costliest->divergence.value, 2),
+                                number_text(one.classes.back().divergence.value, 2)));
       continue;
+    }
     out.push_back(fmt::format(
         "Of the classes of tensors, {} costs most: {} nats with {:.2f} million weights.", costliest->name,
         number_text(costliest->divergence.value, 2), static_cast<double>(costliest->weights) * 1e-6));

@@ -1,4 +1,5 @@
 // Layers, classes of tensors, and tasks: where quantization bites, and whether answers suffer.
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -58,35 +59,70 @@ Markup by_layer(const ReportData& data, const VariantLabels& labels) {
       layer_figure(chart), row_figure(divergence), table.finish());
 }
 
+HtmlTable cost_table(const SensitivityData& one, const VariantLabels& labels) {
+  const char* const what = one.by_layer ? "layer" : "class";
+  HtmlTable table(fmt::format("One {} quantized at a time; base {}", what, labels.of({one.model, one.base})),
+                  {what, "scheme", "weights, million", "divergence, nats", "perplexity", "same top token"},
+                  1);
+  for (const SensitivityData::Row& cost : one.classes) {
+    table.row({cost.name, cost.scheme, fmt::format("{:.2f}", static_cast<double>(cost.weights) * 1e-6),
+               with_error(cost.divergence.value, cost.divergence.error, 6),
+               percent_with_error(cost.ratio.value - 1, cost.ratio.error),
+               fmt::format("{:.2f} %", 100 * cost.same_top)});
+  }
+  return table;
+}
+
 Markup by_class(const ReportData& data, const VariantLabels& labels) {
   Markup figures;
   Markup tables;
   for (const SensitivityData& one : data.sensitivities) {
-    const std::string model = labels.of({one.model, one.base});
+    if (one.by_layer) continue;
     RowChart chart;
-    chart.title = fmt::format("What each class of tensors costs: {}", model);
+    chart.title = fmt::format("What each class of tensors costs: {}", labels.of({one.model, one.base}));
     chart.axis_title = "Kullback-Leibler divergence, nats";
     chart.caption = "Each class is quantized alone, all else stays as in the base.";
     chart.zero = true;
-    HtmlTable table(
-        fmt::format("One class quantized at a time; base {}", model),
-        {"class", "scheme", "weights, million", "divergence, nats", "perplexity", "same top token"}, 1);
     for (const SensitivityData::Row& cost : one.classes) {
       ChartRow row;
       row.label = cost.name;
       row.figure = number_text(cost.divergence.value, 3);
       row.parts = {cost.divergence.value};
       chart.rows.push_back(std::move(row));
-      table.row({cost.name, cost.scheme, fmt::format("{:.2f}", static_cast<double>(cost.weights) * 1e-6),
-                 with_error(cost.divergence.value, cost.divergence.error, 6),
-                 percent_with_error(cost.ratio.value - 1, cost.ratio.error),
-                 fmt::format("{:.2f} %", 100 * cost.same_top)});
     }
     figures += row_figure(chart);
-    tables += table.finish();
+    tables += cost_table(one, labels).finish();
   }
   if (figures.empty()) return {};
   return markup("<div class=\"figures\">{}</div>\n{}", figures, tables);
+}
+
+// The divergence that each layer causes alone: a line for each document.
+Markup cost_by_layer(const ReportData& data, const VariantLabels& labels) {
+  LayerChart chart;
+  chart.title = "What each layer costs";
+  chart.y_title = "Kullback-Leibler divergence, nats";
+  chart.x_title = "layer";
+  chart.caption =
+      "Each layer is quantized alone, all else stays as in the base. “rest” in the table is what belongs to "
+      "no layer: embedding, head, per-layer table.";
+  Markup tables;
+  for (const SensitivityData& one : data.sensitivities) {
+    if (!one.by_layer) continue;
+    LayerLine line;
+    line.label = fmt::format("{} on {}", labels.of({one.model, one.scheme}), one.base);
+    line.colour = chart.lines.size() % kColours;
+    for (const SensitivityData::Row& cost : one.classes) {
+      if (!cost.layer || *cost.layer >= one.classes.size()) continue;
+      line.values.resize(std::max(line.values.size(), *cost.layer + 1), kUnknown);
+      line.values[*cost.layer] = cost.divergence.value;
+    }
+    chart.lines.push_back(std::move(line));
+    tables += markup("<details><summary>Each layer of {} as a table</summary>{}</details>\n",
+                     chart.lines.back().label, cost_table(one, labels).finish());
+  }
+  if (chart.lines.empty()) return {};
+  return markup("<div class=\"figures\">{}</div>\n{}", layer_figure(chart), tables);
 }
 
 std::string score_title(const std::string& name) {
@@ -110,9 +146,11 @@ std::string joined(const std::vector<std::string>& words) {
 }  // namespace
 
 Markup layers_section(const ReportData& data, const VariantLabels& labels) {
-  const Markup layers = by_layer(data, labels), classes = by_class(data, labels);
-  if (layers.empty() && classes.empty()) return {};
-  return markup("<section><h2>Where the difference comes from</h2>\n{}{}</section>\n", layers, classes);
+  const Markup layers = by_layer(data, labels), costs = cost_by_layer(data, labels),
+               classes = by_class(data, labels);
+  if (layers.empty() && costs.empty() && classes.empty()) return {};
+  return markup("<section><h2>Where the difference comes from</h2>\n{}{}{}</section>\n", layers, costs,
+                classes);
 }
 
 Markup accuracy_section(const ReportData& data, const VariantLabels& labels) {

@@ -51,6 +51,7 @@ svg .better{font-style:italic}
 .scroll:focus-visible{outline:2px solid var(--c0);outline-offset:2px}
 table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums;line-height:1.35}
 caption{text-align:left;color:var(--quiet);padding-bottom:.4rem}
+caption span{display:inline-block;position:sticky;left:0;max-width:calc(100vw - 2rem)}
 th,td{padding:.3rem .9rem .3rem 0;text-align:left;vertical-align:bottom;border-bottom:1px solid var(--rule);white-space:nowrap}
 thead th{color:var(--quiet);font-weight:400}
 tbody th{font-weight:600}

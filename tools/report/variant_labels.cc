@@ -64,7 +64,7 @@ std::string VariantLabels::of(const VariantName& name) const {
   const auto found = std::find(models_.begin(), models_.end(), name.model);
   const std::string model =
       found == models_.end() ? name.model : short_[static_cast<size_t>(found - models_.begin())];
-  return model.empty() ? name.scheme : model + " · " + name.scheme;
+  return model.empty() ? name.scheme : model + "\u00a0· " + name.scheme;
 }
 
 size_t VariantLabels::colour(const VariantName& name) const {

@@ -6,9 +6,9 @@
 
 #include <doctest/doctest.h>
 
-#include "engine/evaluation/class_sensitivity.h"
 #include "engine/evaluation/layer_comparison.h"
 #include "engine/evaluation/perplexity.h"
+#include "engine/evaluation/sensitivity_trials.h"
 #include "engine/evaluation/window_scorer.h"
 #include "tests/engine/evaluation/shipped_stories.h"
 
@@ -235,7 +235,7 @@ TEST_CASE("sensitivity tries each class that the model has, alone, and then all"
   auto trials = class_trials(model->config(), "f32", "int4");
   REQUIRE(trials.has_value());
   std::vector<std::string> names;
-  for (const ClassTrial& trial : *trials) {
+  for (const SensitivityTrial& trial : *trials) {
     names.push_back(trial.name);
     CHECK(trial.elements > 0);
     CHECK(parse_scheme(trial.scheme).has_value());
@@ -248,11 +248,34 @@ TEST_CASE("sensitivity tries each class that the model has, alone, and then all"
   CHECK(class_trials(model->config(), "f33", "int4").error().code == ErrorCode::kUsage);
 }
 
+TEST_CASE("sensitivity tries each layer alone, then what belongs to none, then all, and no weight twice") {
+  const auto model = load_story("f32");
+  auto trials = layer_trials(model->config(), "f32", "int4");
+  REQUIRE(trials.has_value());
+  const size_t layers = model->config().layers.size();
+  REQUIRE(trials->size() == layers + 2);
+  uint64_t sum = 0;
+  for (size_t i = 0; i + 1 < trials->size(); ++i) {
+    sum += (*trials)[i].elements;
+    CHECK((*trials)[i].layer.has_value() == (i < layers));
+    CHECK(parse_scheme((*trials)[i].scheme).has_value());
+  }
+  CHECK((*trials)[2].name == "layers.2");
+  CHECK((*trials)[2].scheme == "f32,layers.2=int4");
+  CHECK((*trials)[layers].scheme == "f32,embed=int4,ple=int4,ple_model=int4,head=int4");
+  CHECK(trials->back().scheme == "int4");
+  CHECK(trials->back().elements == sum);
+  CHECK(trials->back().elements == class_trials(model->config(), "f32", "int4")->back().elements);
+  CHECK(layer_trials(model->config(), "f32", "int4,layers.0=int8").error().code == ErrorCode::kUsage);
+}
+
 TEST_CASE("the rows kept for a comparison stay within 64 MB whatever the vocabulary") {
   CHECK(comparison_rows(262144) == 64);
   CHECK(comparison_rows(4096) == 4096);
   CHECK(comparison_rows(1) == 4096);
   CHECK(comparison_rows(size_t{1} << 40) == 1);
+  CHECK(comparison_bytes(262144, 512) == size_t{64} << 20);
+  CHECK(comparison_bytes(262144, 3) == size_t{3} << 20);
 }
 
 }  // namespace

@@ -143,8 +143,8 @@ TEST_CASE("figures that are null are named as missing, never drawn") {
 TEST_CASE("a page tells base, costs and what nobody can tell apart") {
   const std::string page = page_of(comparison());
   CHECK(fault_of(page) == "");
-  CHECK(contains(page, "no loss can be shown for qat · int4."));
-  CHECK(contains(page, "full · int4 +2.00 ± 0.39 %"));
+  CHECK(contains(page, "no loss can be shown for qat\u00a0· int4."));
+  CHECK(contains(page, "full\u00a0· int4 +2.00 ± 0.39 %"));
   CHECK(contains(page, "prefers-color-scheme:dark"));
   CHECK(contains(page, "width=device-width"));
   CHECK(contains(page, "What it loses against its size"));
