@@ -6,7 +6,7 @@
 
 #include "benchmarks/benchmark_list.h"
 #include "benchmarks/machine_share.h"
-#include "tools/thread_policy.h"
+#include "tools/runtime_settings.h"
 
 namespace gemma {
 namespace {
@@ -33,7 +33,7 @@ void add_benchmark(const BenchmarkSettings& settings, Extent extent, const std::
 }  // namespace gemma
 
 int main(int argc, char** argv) {
-  gemma::spin_briefly(argv);
+  gemma::set_up_runtime(argv);
   gemma::BenchmarkSettings settings;
   std::vector<char*> rest = {argv[0]};
   for (int i = 1; i < argc; ++i) {

@@ -21,9 +21,12 @@ bool counts(uint64_t entry) {
   return (entry & kPresent) != 0 && (entry & (kFileOrShared | kExclusive)) != 0;
 }
 
-// Larger than any machine's memory: what a sanitizer keeps for its shadow. To ask for its pages, 8 bytes
-// each, would take minutes.
-constexpr uintptr_t kReservation = uintptr_t{1} << 40;
+// Four times the machine's memory is more than weights and reserved caches side by side take, and less than
+// most of what a sanitizer keeps for its shadow. To ask for its pages, 8 bytes each, would take minutes.
+uintptr_t largest_of_ours() {
+  static const uintptr_t bytes = 4 * static_cast<uintptr_t>(::sysconf(_SC_PHYS_PAGES)) * page_bytes();
+  return bytes;
+}
 
 // "7f00-7f10 r--p 00000000 fe:01 123    /path"
 bool parse(const std::string& line, Mapping& mapping) {
@@ -33,13 +36,15 @@ bool parse(const std::string& line, Mapping& mapping) {
   const auto [blank, bad_end] = std::from_chars(dash + 1, end, mapping.end, 16);
   if (bad_end != std::errc() || mapping.end < mapping.begin) return false;
   size_t at = static_cast<size_t>(blank - line.data());
-  mapping.is_reservation = line.compare(at, 4, " ---") == 0 || mapping.end - mapping.begin > kReservation;
+  const bool untouchable = line.compare(at, 4, " ---") == 0;
   for (int field = 0; field < 4; ++field) {
     at = line.find_first_not_of(' ', at);
     at = line.find(' ', at);
   }
   at = line.find_first_not_of(' ', at);
   mapping.path = at == std::string::npos ? "" : line.substr(at);
+  const bool huge = !mapping.is_file() && mapping.end - mapping.begin > largest_of_ours();
+  mapping.is_reservation = untouchable || huge;
   return true;
 }
 

@@ -19,7 +19,8 @@ namespace gemma {
 struct Mapping {
   uintptr_t begin = 0, end = 0;
   std::string path;  // of the file; "[heap]", "[stack]"; empty: anonymous
-  // Nobody may touch it, or it is larger than 1 TiB: addresses kept free, counted as not in memory unseen.
+  // Nobody may touch it, or it is no file and larger than four times the machine's memory: addresses kept
+  // free, counted as not in memory unseen.
   bool is_reservation = false;
   bool is_file() const { return !path.empty() && path.front() == '/'; }
 };

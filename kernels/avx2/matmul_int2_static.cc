@@ -23,7 +23,7 @@ GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const
   __m256i sums[T][2];
   for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
   for (size_t l = 0; l < lines; ++l, line += kLine, x += kLineColumns) {
-    prefetch(line);
+    prefetch<T>(line);
     const __m256i packed0 = load(line), packed1 = load(line + 32);
 #pragma GCC unroll 2
     for (size_t high = 0; high < 2; ++high) {

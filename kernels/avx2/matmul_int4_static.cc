@@ -16,7 +16,7 @@ GEMMA_AVX2_INLINE void multiply_group_static(const std::byte* lines, const uint8
   for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line) {
-    prefetch(lines + line * kLine);
+    prefetch<T>(lines + line * kLine);
     const __m256i packed0 = load(lines + line * kLine), packed1 = load(lines + line * kLine + 32);
     const __m256i low0 = _mm256_sub_epi8(_mm256_and_si256(packed0, nibble), eight);
     const __m256i low1 = _mm256_sub_epi8(_mm256_and_si256(packed1, nibble), eight);

@@ -15,7 +15,7 @@ template <size_t T>
 GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const int8_t* x, size_t x_stride,
                                       __m256i (&total)[T][2]) {
   for (size_t i = 0; i < lines; ++i, line += kLine, x += 4) {
-    prefetch(line);
+    prefetch<T>(line);
     const __m256i weights0 = load(line), weights1 = load(line + 32);
     const __m256i magnitudes0 = _mm256_abs_epi8(weights0), magnitudes1 = _mm256_abs_epi8(weights1);
     for (size_t t = 0; t < T; ++t) {

@@ -28,7 +28,7 @@ GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const
     __m256i lower_sums[T];
     for (size_t t = 0; t < T; ++t) lower_sums[t] = _mm256_setzero_si256();
     for (size_t l = first; l < std::min(lines, first + 4); ++l, line += kLine, x += 4) {
-      prefetch(line);
+      prefetch<T>(line);
       const __m256i weights = load(line);
       const __m256i lower = _mm256_and_si256(weights, nibble);
       const __m256i upper =

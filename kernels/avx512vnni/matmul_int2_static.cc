@@ -21,7 +21,7 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t lines, con
   const __m512i lower = lookup(kLower), upper = lookup(kUpper);
   for (size_t l = 0; l < lines; ++l, line += kLine, x += kLineColumns) {
     const __m512i packed = load(line);
-    prefetch(line);
+    prefetch<T>(line);
     const __m512i pairs[2] = {_mm512_and_si512(packed, nibble),
                               _mm512_and_si512(_mm512_srli_epi16(packed, 4), nibble)};
 #pragma GCC unroll 2

@@ -13,7 +13,7 @@ GEMMA_AVX512_INLINE void multiply_group_static(const std::byte* lines, const uin
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line) {
     const __m512i packed = load(lines + line * kLine);
-    prefetch(lines + line * kLine);
+    prefetch<T>(lines + line * kLine);
     const __m512i low = _mm512_sub_epi8(_mm512_and_si512(packed, nibble), eight);
     const __m512i high = _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(packed, 4), nibble), eight);
     for (size_t t = 0; t < T; ++t) {

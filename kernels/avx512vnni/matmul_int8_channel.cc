@@ -18,8 +18,8 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t lines, con
     const __m512i weights0 = _mm512_xor_si512(load(line), sign_bits);
     const __m512i weights1 = _mm512_xor_si512(load(line + kLine), sign_bits);
     if constexpr (T > 1) {  // alone, one token leaves the hardware time enough
-      prefetch(line);
-      prefetch(line + kLine);
+      prefetch<T>(line);
+      prefetch<T>(line + kLine);
     }
     for (size_t t = 0; t < T; ++t) {
       even[t] = _mm512_dpbusd_epi32(even[t], weights0, broadcast4(x + t * x_stride));

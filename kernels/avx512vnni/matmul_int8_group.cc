@@ -45,7 +45,7 @@ struct Int8Group {
         }
 #pragma GCC unroll 8
         for (size_t i = 0; i < Group / 4; ++i, line += kLine) {
-          prefetch(line);
+          prefetch<T>(line);
           const __m512i weights = _mm512_xor_si512(load(line), sign_bits);
           for (size_t t = 0; t < T; ++t) {
             isums[t] = _mm512_dpbusd_epi32(isums[t], weights, broadcast4(x + t * w.cols + i * 4));

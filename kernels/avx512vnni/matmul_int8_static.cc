@@ -15,8 +15,8 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t lines, con
   size_t l = 0;
   for (; l + 2 <= lines; l += 2, line += 2 * kLine, x += 8) {
     const __m512i weights0 = load(line), weights1 = load(line + kLine);
-    prefetch(line);
-    prefetch(line + kLine);
+    prefetch<T>(line);
+    prefetch<T>(line + kLine);
     for (size_t t = 0; t < T; ++t) {
       even[t] = _mm512_dpbusd_epi32(even[t], broadcast4(x + t * x_stride), weights0);
       odd[t] = _mm512_dpbusd_epi32(odd[t], broadcast4(x + t * x_stride + 4), weights1);

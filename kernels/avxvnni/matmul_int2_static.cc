@@ -15,7 +15,7 @@ GEMMA_AVXVNNI_INLINE void add_pair_lines(const std::byte* line, size_t lines, co
                                          size_t x_stride, Sums<T>& sums) {
   const __m256i pair = _mm256_set1_epi8(3), two = _mm256_set1_epi8(2);
   for (size_t l = 0; l < lines; ++l, line += kLine, x += kLineColumns) {
-    prefetch(line);
+    prefetch<T>(line);
     __m256i packed0 = load(line), packed1 = load(line + 32);
 #pragma GCC unroll 4
     for (size_t i = 0; i < 4; ++i) {

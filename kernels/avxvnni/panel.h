@@ -83,7 +83,7 @@ GEMMA_AVXVNNI_INLINE void add_nibble_group(const std::byte* lines, const X* x, s
   const __m256i nibble = _mm256_set1_epi8(15), offset = _mm256_set1_epi8(kOffset);
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line, lines += kLine, x += 8) {
-    prefetch(lines);
+    prefetch<T>(lines);
     const __m256i packed0 = load(lines), packed1 = load(lines + 32);
     __m256i low0 = _mm256_and_si256(packed0, nibble), low1 = _mm256_and_si256(packed1, nibble);
     __m256i high0 = _mm256_and_si256(_mm256_srli_epi16(packed0, 4), nibble);
@@ -108,8 +108,8 @@ GEMMA_AVXVNNI_INLINE void add_byte_lines(const std::byte* lines, size_t n, const
                                          Sums<T>& sums) {
   size_t i = 0;
   for (; i + 2 <= n; i += 2, lines += 2 * kLine, x += 8) {
-    prefetch(lines);
-    prefetch(lines + kLine);
+    prefetch<T>(lines);
+    prefetch<T>(lines + kLine);
     sums.template add<Side>(0, load_flipped<kFlip>(lines), load_flipped<kFlip>(lines + 32), x, x_stride);
     sums.template add<Side>(1, load_flipped<kFlip>(lines + kLine), load_flipped<kFlip>(lines + kLine + 32),
                             x + 4, x_stride);
