@@ -17,17 +17,10 @@
 namespace gemma::kernels {
 namespace {
 
-struct Type {
-  const char* name;
-  KvType type;
-  size_t bytes;
-};
-constexpr Type kTypes[] = {{"f16", KvType::kF16, 2}, {"bf16", KvType::kBf16, 2}, {"f32", KvType::kF32, 4}};
-
 constexpr size_t kHeads = 8;  // that share a KV head, as in E2B
 
-void attention(benchmark::State& state, const Type& type, Isa isa, size_t head_dim, size_t depth) {
-  const size_t half = depth * head_dim * type.bytes;  // all keys, or all values
+void attention(benchmark::State& state, KvType type, Isa isa, size_t head_dim, size_t depth) {
+  const size_t half = depth * head_dim * bytes_per_number(type);  // all keys, or all values
   const size_t copies = kArenaBytes / (2 * half);
   const std::byte* data = weight_arena();
   if (data == nullptr || copies == 0) return state.SkipWithError("the cache has no room");
@@ -35,6 +28,8 @@ void attention(benchmark::State& state, const Type& type, Isa isa, size_t head_d
   const std::vector<float> query(width, 1e-3f);
   std::vector<float> scratch(kAttentionScratch), mix(width), part(width);
   std::vector<float> sums(4 * kHeads);
+  // 4 bytes to every head_dim levels, and not from the arena, whose bytes are no sensible scales.
+  const std::vector<float> scales(has_scale(type) ? depth : 0, 1e-3f);
   const AttentionQueries q = {query.data(), width, depth - 1, 1, kHeads, head_dim, depth};
   const AttentionState all = {sums.data(), sums.data() + kHeads, mix.data(), width};
   const AttentionState one = {sums.data() + 2 * kHeads, sums.data() + 3 * kHeads, part.data(), width};
@@ -42,7 +37,7 @@ void attention(benchmark::State& state, const Type& type, Isa isa, size_t head_d
   size_t copy = 0;
   for ([[maybe_unused]] auto _ : state) {
     const std::byte* keys = data + copy * 2 * half;
-    const KeyValues kv = {keys, keys + half, type.type, head_dim, depth};
+    const KeyValues kv = {keys, keys + half, type, head_dim, depth, scales.data(), scales.data()};
     table.attention_span(q, kv, 0, kFullSpan, all, scratch.data());
     for (size_t begin = kFullSpan; begin < depth; begin += kFullSpan) {
       table.attention_span(q, kv, begin, begin + kFullSpan, one, scratch.data());
@@ -62,15 +57,16 @@ void list(const BenchmarkSettings& settings) {
   for (const std::string_view size : kModelSizes) {
     for (const LayerConfig& layer : model_config(size).layers) dims.insert(layer.head_dim);
   }
-  for (const Type& type : kTypes) {
+  for (const KvType type : all_kv_types()) {
     for (const Isa isa : supported_isas()) {
       for (const size_t head_dim : dims) {
         for (const size_t depth : {512, 4096, 32768}) {
-          const bool always = isa == supported_isas().front() && type.type == KvType::kF16;
-          add_benchmark(
-              settings, always ? Extent::kAlways : Extent::kFull,
-              fmt::format("attention/{}/{}/head_dim:{}/depth:{}", to_string(isa), type.name, head_dim, depth),
-              [=](benchmark::State& state) { attention(state, type, isa, head_dim, depth); });
+          const bool always =
+              isa == supported_isas().front() && (type == KvType::kF16 || type == KvType::kInt8);
+          add_benchmark(settings, always ? Extent::kAlways : Extent::kFull,
+                        fmt::format("attention/{}/{}/head_dim:{}/depth:{}", to_string(isa), to_string(type),
+                                    head_dim, depth),
+                        [=](benchmark::State& state) { attention(state, type, isa, head_dim, depth); });
         }
       }
     }

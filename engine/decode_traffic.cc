@@ -21,7 +21,7 @@ uint64_t kv_bytes_per_token(const ModelConfig& config, kernels::KvType type, siz
   uint64_t bytes = 0;
   for (const LayerConfig& layer : config.layers) {
     const uint64_t seen = layer.full_attention ? position + 1 : std::min(position + 1, config.sliding_window);
-    bytes += 2 * seen * layer.kv_heads * layer.head_dim * kv_type_bytes(type);
+    bytes += 2 * seen * layer.kv_heads * kv_row_bytes(type, layer.head_dim).all();
   }
   return bytes;
 }

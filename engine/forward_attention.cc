@@ -80,11 +80,6 @@ size_t window_of(const ModelConfig& config, const LayerConfig& layer) {
   return layer.full_attention ? config.max_positions + 1 : config.sliding_window;
 }
 
-kernels::KeyValues keys_and_values(const KvCache& cache, const LayerConfig& layer, size_t kv_head) {
-  return {cache.keys(layer.kv_source, kv_head), cache.values(layer.kv_source, kv_head), cache.options().type,
-          layer.head_dim, cache.layer(layer.kv_source).slots};
-}
-
 }  // namespace
 
 // Tiles of a few positions and all heads of one KV head, each computed whole by one worker.
@@ -113,7 +108,7 @@ void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& 
     q.heads = group;
     q.head_dim = hd;
     q.window = window_of(*config_, layer);
-    const kernels::KeyValues kv = keys_and_values(cache, layer, kv_head);
+    const kernels::KeyValues kv = cache.view(layer.kv_source, kv_head);
     const kernels::AttentionState all = {memory, memory + states.queries,
                                          mixed_.as<float>() + first * q_width + column, q_width};
     const kernels::AttentionState one = {memory + 2 * states.queries, memory + 3 * states.queries,
@@ -162,7 +157,7 @@ void Forward::attend_in_spans(Worker& me, size_t index, const Rows& rows, const 
     some.q = q_.as<float>() + head * hd;
     some.heads = together;
     const size_t begin = (first_span + s) * span;
-    kernels_->attention_span(some, keys_and_values(cache, layer, head / group), begin, begin + span,
+    kernels_->attention_span(some, cache.view(layer.kv_source, head / group), begin, begin + span,
                              state_of(s, head), scratch);
   });
   me.meet();

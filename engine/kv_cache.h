@@ -3,7 +3,8 @@
 //
 // A ring has window - 1 + max(chunk, rollback) slots: while a chunk is processed its first query still sees
 // window - 1 older keys, and after a rollback of at most `rollback` tokens every key the next query needs is
-// still there. Layout of K and of V in a layer: (kv_heads, slots, head_dim), keys already normed and roped.
+// still there. Layout of K and of V in a layer: (kv_heads, slots, head_dim), keys already normed and roped;
+// of their scales, where the type has them (kernels/kv_type.h): (kv_heads, slots).
 #pragma once
 
 #include <cstddef>
@@ -24,14 +25,21 @@ struct KvCacheOptions {
   kernels::KvType type = kernels::KvType::kF16;
 };
 
-size_t kv_type_bytes(kernels::KvType type);
+// Bytes of a key, or of a value, of one KV head.
+struct KvRowBytes {
+  size_t numbers = 0;
+  size_t scale = 0;  // in a buffer of its own; 0: the type has none
+  size_t all() const { return numbers + scale; }
+};
+KvRowBytes kv_row_bytes(kernels::KvType type, size_t head_dim);
 
 // One layer's part of the cache.
 struct KvLayer {
   size_t kv_heads = 0;
   size_t head_dim = 0;
-  size_t slots = 0;     // 0: this layer owns no KV
-  Buffer keys, values;  // (kv_heads, slots, head_dim)
+  size_t slots = 0;                 // 0: this layer owns no KV
+  Buffer keys, values;              // (kv_heads, slots, head_dim)
+  Buffer key_scales, value_scales;  // (kv_heads, slots) float32; empty for types without scales
 };
 
 class KvCache {
@@ -45,13 +53,8 @@ class KvCache {
   void write(const kernels::KernelTable& kernels, size_t layer, size_t position, const float* key,
              const float* value);
 
-  // Start of a KV head's slots.
-  const void* keys(size_t layer, size_t kv_head) const {
-    return at(layers_[layer], layers_[layer].keys, kv_head);
-  }
-  const void* values(size_t layer, size_t kv_head) const {
-    return at(layers_[layer], layers_[layer].values, kv_head);
-  }
+  // What attention reads of a KV head, whatever is in its slots.
+  kernels::KeyValues view(size_t layer, size_t kv_head) const;
 
   // Bytes reserved by all layers, and bytes that `position` tokens have filled.
   uint64_t reserved_bytes() const;
@@ -72,9 +75,9 @@ class KvCache {
   void copy_from(const KvCache& other, size_t position);
 
  private:
-  const std::byte* at(const KvLayer& layer, const Buffer& buffer, size_t kv_head) const {
-    return buffer.data() + kv_head * layer.slots * layer.head_dim * kv_type_bytes(options_.type);
-  }
+  // One head's key or value into slot `index` of all heads' slots.
+  void write_row(const kernels::KernelTable& kernels, const float* row, size_t n, size_t index,
+                 Buffer& numbers, Buffer& scales) const;
 
   KvCacheOptions options_;
   std::vector<KvLayer> layers_;

@@ -66,15 +66,18 @@ void add_kv(const ModelConfig& config, const SessionOptions& session, size_t tok
   const KvCacheOptions options{session.context, session.chunk, session.rollback, *session.kv_type};
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const LayerConfig& layer = config.layers[i];
-    const uint64_t slot = layer.head_dim * kv_type_bytes(options.type);
     const uint64_t slots = KvCache::plan_slots(config, layer, options);
     if (slots == 0) continue;
-    const uint64_t bytes = slots * slot * layer.kv_heads;
-    const uint64_t filled = std::min<uint64_t>(tokens, slots) * slot;
-    uint64_t resident = 0;  // a page that two heads share counts once, hence the minimum in buffer()
-    for (size_t head = 0; head < layer.kv_heads; ++head) resident += resident_once_touched(bytes, filled);
     const MemoryPart part = layer.full_attention ? MemoryPart::kKvFull : MemoryPart::kKvSliding;
-    for (int both = 0; both < 2; ++both) forecast.buffer(part, i, bytes, resident);
+    const KvRowBytes row = kv_row_bytes(options.type, layer.head_dim);
+    for (const uint64_t slot : {row.numbers, row.scale}) {
+      const uint64_t bytes = slots * slot * layer.kv_heads;
+      if (bytes == 0) continue;
+      const uint64_t filled = std::min<uint64_t>(tokens, slots) * slot;
+      uint64_t resident = 0;  // a page that two heads share counts once, hence the minimum in buffer()
+      for (size_t head = 0; head < layer.kv_heads; ++head) resident += resident_once_touched(bytes, filled);
+      for (int both = 0; both < 2; ++both) forecast.buffer(part, i, bytes, resident);
+    }
   }
 }
 

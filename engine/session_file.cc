@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <span>
+#include <string>
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -42,6 +44,13 @@ Header header_of(const Session& session, uint64_t furthest, uint64_t cache_bytes
   return {kVersion,         session.model().fingerprint(),           options.context,    options.chunk,
           options.rollback, static_cast<uint64_t>(*options.kv_type), session.position(), furthest,
           cache_bytes};
+}
+
+// A header's number as a message says it, whatever a file holds there.
+std::string value_text(Field field, uint64_t value) {
+  const std::span<const kernels::KvType> types = kernels::all_kv_types();
+  if (field != kKvType || value >= types.size()) return std::to_string(value);
+  return std::string(kernels::to_string(types[value]));
 }
 
 // A file being written under a temporary name; without commit() nothing is left behind.
@@ -142,9 +151,10 @@ Result<void> Session::load(const std::string& path) {
                                 to_string(model_->scheme())),
                     hint);
       }
-      return fail(
-          ErrorCode::kMismatch, path,
-          fmt::format("saved with another {}: expected {}, found {}", name, own[field], header[field]), hint);
+      return fail(ErrorCode::kMismatch, path,
+                  fmt::format("saved with another {}: expected {}, found {}", name,
+                              value_text(field, own[field]), value_text(field, header[field])),
+                  hint);
     }
   }
   // Lengths are bounded by the context before anything is allocated from them.

@@ -4,7 +4,8 @@
 // Per block of 64 keys: scores by tiles of 4 keys and kQueries queries, whose 4 sums are reduced together;
 // then the values by tiles of kQueries queries and kMixVectors vectors of the head, all keys of the block in
 // registers. At head_dim 256 and 16 lanes a score tile is 256 multiply-adds to 44 instructions of reduction,
-// a value tile 1024 to 32 loads and stores.
+// a value tile 1024 to 32 loads and stores. Scales of int8 levels multiply the scores and the weights of a
+// block, not its numbers.
 
 #if defined(GEMMA_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA_ATTENTION_INL_H_
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
@@ -179,8 +181,17 @@ struct KeysOfBlock {
   size_t first, last;
   const Stored* keys[kKeyBlock];
   const Stored* values[kKeyBlock];
+  // Of int8 levels, each at its key's place in the block.
+  float key_scales[kKeyBlock] = {}, value_scales[kKeyBlock] = {};
   size_t count() const { return last - first; }
 };
+
+// x *= scales, for all places of a block. What stands at the places of other keys does not matter.
+HWY_INLINE void scale_block(float* x, const float* scales) {
+  for (size_t i = 0; i < kKeyBlock; i += hn::Lanes(kFloats)) {
+    hn::StoreU(hn::Mul(hn::LoadU(kFloats, x + i), hn::LoadU(kFloats, scales + i)), kFloats, x + i);
+  }
+}
 
 // The next block's keys and values, asked for while this block's are multiplied. Without it the keys of one
 // position's queries came at 6.9 multiply-adds a cycle from memory and at 13.8 from the second-level cache.
@@ -195,6 +206,12 @@ HWY_INLINE NextBlock next_block(const KeyValues& kv, size_t head_dim, size_t beg
   const size_t count = begin < end ? std::min(kKeyBlock, end - begin) : 0;
   const size_t bytes = count * kv.slot_stride * sizeof(Stored);
   const size_t runs = (queries + kQueries - 1) / kQueries;  // calls of attend()
+  if constexpr (std::is_same_v<Stored, int8_t>) {           // a few lines: at once
+    for (const float* scales : {kv.k_scales, kv.v_scales}) {
+      const auto* line = reinterpret_cast<const std::byte*>(scales + begin % kv.slots);
+      Ahead(line, count * sizeof(float), 1).fetch_share();
+    }
+  }
   const auto of = [&](const void* base, size_t shares) {
     return Ahead(reinterpret_cast<const std::byte*>(static_cast<const Stored*>(base) + slot), bytes, shares);
   };
@@ -229,12 +246,14 @@ HWY_INLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<St
     const size_t low = std::max(block.first, position + 1 > q.window ? position + 1 - q.window : 0);
     const size_t high = std::min(block.last, position + 1);
     float* weights = scratch + t * kKeyBlock;
+    if constexpr (std::is_same_v<Stored, int8_t>) scale_block(weights, block.key_scales);
     if (low < high) {
       soften(weights, low - block.block, high - block.block, state.largest[i + t], state.sum[i + t], mix[t],
              q.head_dim);
     } else {
       std::fill_n(weights, kKeyBlock, 0.0f);
     }
+    if constexpr (std::is_same_v<Stored, int8_t>) scale_block(weights, block.value_scales);
   }
   mix_block<T>(mix, scratch + offset, block.values, block.count(), q.head_dim, next.values);
 }
@@ -257,6 +276,11 @@ HWY_INLINE void span_as(const AttentionQueries& q, const KeyValues& kv, size_t k
     for (size_t key = 0, slot = block.first % kv.slots; key < block.count(); ++key) {
       block.keys[key] = static_cast<const Stored*>(kv.k) + slot * kv.slot_stride;
       block.values[key] = static_cast<const Stored*>(kv.v) + slot * kv.slot_stride;
+      if constexpr (std::is_same_v<Stored, int8_t>) {
+        const size_t place = block.first - block.block + key;
+        block.key_scales[place] = kv.k_scales[slot];
+        block.value_scales[place] = kv.v_scales[slot];
+      }
       if (++slot == kv.slots) slot = 0;
     }
     NextBlock next = next_block<Stored>(kv, q.head_dim, block.last, end, q.count());
@@ -275,6 +299,8 @@ inline void attention_span(const AttentionQueries& q, const KeyValues& kv, size_
       return span_as<hwy::float16_t>(q, kv, key_begin, key_end, state, scratch);
     case KvType::kF32:
       return span_as<float>(q, kv, key_begin, key_end, state, scratch);
+    case KvType::kInt8:
+      return span_as<int8_t>(q, kv, key_begin, key_end, state, scratch);
   }
 }
 

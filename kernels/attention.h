@@ -18,9 +18,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace gemma::kernels {
+#include "kernels/kv_type.h"
 
-enum class KvType : uint8_t { kF32, kBf16, kF16 };
+namespace gemma::kernels {
 
 inline constexpr size_t kKeyBlock = 64;
 inline constexpr size_t kAttentionScratch = 4 * kKeyBlock;  // floats
@@ -51,6 +51,10 @@ struct KeyValues {
   KvType type = KvType::kF32;
   size_t slot_stride = 0;  // elements
   size_t slots = 0;
+  // kInt8 only, one number for each slot: a score is (q . levels) * its key's scale, and a weight goes into
+  // `mix` as weight * its value's scale; into `sum` it goes as it is.
+  const float* k_scales = nullptr;
+  const float* v_scales = nullptr;
 };
 
 struct AttentionState {

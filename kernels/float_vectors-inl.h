@@ -9,6 +9,7 @@
 #endif
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 
@@ -30,6 +31,9 @@ template <typename T>
 HWY_INLINE Vector load(const T* p) {
   if constexpr (std::is_same_v<T, float>) {
     return hn::LoadU(kFloats, p);
+  } else if constexpr (std::is_same_v<T, int8_t>) {
+    const hn::RebindToSigned<Floats> ints;
+    return hn::ConvertTo(kFloats, hn::PromoteTo(ints, hn::LoadU(hn::Rebind<int8_t, Floats>(), p)));
   } else {
     return hn::PromoteTo(kFloats, hn::LoadU(hn::Rebind<T, Floats>(), p));
   }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "tools/kv_type_option.h"
 #include "tools/measured_output.h"
 
 namespace gemma {
@@ -27,12 +28,7 @@ void add_model_options(Options& options, AccuracyFlags& flags) {
                .value = "MODEL#SCHEME",
                .help = "a second variant for the same questions, tested against the first; without MODEL the "
                        "same model, without #SCHEME what fits it"});
-  options.add({.name = "kv-type",
-               .target = &flags.kv_type,
-               .words = {"f32", "bf16", "f16"},
-               .value = "TYPE",
-               .default_text = "f32 under f32 and fake schemes, else f16",
-               .help = "type of the cached keys and values"});
+  add_kv_type_option(options, &flags.kv_type);
   options.add({.name = "context",
                .letter = 'c',
                .target = &flags.context,

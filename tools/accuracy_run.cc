@@ -111,10 +111,6 @@ class Asker {
   GenerateOptions generate_;
 };
 
-std::string kv_type_name(kernels::KvType type) {
-  return type == kernels::KvType::kF32 ? "f32" : type == kernels::KvType::kBf16 ? "bf16" : "f16";
-}
-
 void add_notes(const AskingStyle& style, VariantResult& result) {
   const auto count = [&](const auto& is) {
     return static_cast<size_t>(std::count_if(result.items.begin(), result.items.end(), is));
@@ -185,7 +181,7 @@ Result<VariantResult> run_variant(const AccuracyFlags& flags, PreparedVariant pr
   result.scheme = to_string((*model)->scheme());
   result.scheme_reason = (*model)->scheme_reason();
   result.isa = kernels::to_string((*model)->kernels().isa);
-  result.kv_type = kv_type_name(*asker->session().options().kv_type);
+  result.kv_type = kernels::to_string(*asker->session().options().kv_type);
   result.prompt_template = prepared.style.prompt.text();
   result.threads = (*model)->team().size();
   result.context = prepared.context;

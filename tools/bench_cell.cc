@@ -38,18 +38,6 @@ std::span<const std::byte> longest_stretch(const Model& model) {
   return longest.first(std::min(longest.size(), kMost));
 }
 
-std::string kv_name(kernels::KvType type) {
-  switch (type) {
-    case kernels::KvType::kF32:
-      return "f32";
-    case kernels::KvType::kBf16:
-      return "bf16";
-    case kernels::KvType::kF16:
-      return "f16";
-  }
-  return "?";
-}
-
 }  // namespace
 
 Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shape, const BenchGrid& grid) {
@@ -78,7 +66,7 @@ Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shap
               shape.all_layers};
   cell.kernels = kernels::to_string(model.kernels().isa);
   const kernels::KvType kv = *runner.session_.options().kv_type;
-  cell.kv_type = kv_name(kv);
+  cell.kv_type = kernels::to_string(kv);
   Result<std::vector<PlannedWeight>> weights =
       plan_weights(model.config(), model.scheme(), model.source(), model.placement());
   if (!weights) return fail(std::move(weights.error()));

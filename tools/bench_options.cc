@@ -6,6 +6,7 @@
 
 #include "engine/thread_team.h"
 #include "tools/eval_model.h"
+#include "tools/kv_type_option.h"
 #include "tools/measured_output.h"
 #include "tools/mmap_option.h"
 
@@ -104,12 +105,7 @@ Options bench_options(BenchFlags& flags) {
                .target = &flags.all_layers,
                .help = "compute every layer for every token of the prompt, as other engines do, though only "
                        "the last token's logits are wanted"});
-  options.add({.name = "kv-type",
-               .target = &flags.kv_type,
-               .words = {"f32", "bf16", "f16"},
-               .value = "TYPE",
-               .default_text = "f32 under f32 and fake schemes, else f16",
-               .help = "type of the stored keys and values"});
+  add_kv_type_option(options, &flags.kv_type);
   add_mmap_option(options, flags.mmap);
   add_kernel_options(options, flags.kernels);
 
@@ -199,11 +195,7 @@ Result<BenchGrid> bench_grid(const BenchFlags& flags) {
   grid.limits = flags.limits;
   grid.isa = model.isa;
   grid.kernels = std::move(model.kernels);
-  if (flags.kv_type) {
-    grid.kv_type = *flags.kv_type == "f32"    ? kernels::KvType::kF32
-                   : *flags.kv_type == "bf16" ? kernels::KvType::kBf16
-                                              : kernels::KvType::kF16;
-  }
+  if (flags.kv_type) grid.kv_type = kernels::parse_kv_type(*flags.kv_type);
   return grid;
 }
 

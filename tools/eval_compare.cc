@@ -95,7 +95,7 @@ Result<CompareReport> measure_comparison(
   Result<PerplexityOptions> options = perplexity_options(request.windows, request.text);
   if (!options) return fail(std::move(options.error()));
   if (Result<void> good = check_options(*options); !good) return fail(std::move(good.error()));
-  Result<std::optional<kernels::KvType>> kv_type = parse_kv_type(request.compute.kv_type);
+  Result<std::optional<kernels::KvType>> kv_type = kv_type_of(request.compute.kv_type);
   if (!kv_type) return fail(std::move(kv_type.error()));
   Result<EvaluationText> text = read_evaluation_text(request.text);
   if (!text) return fail(std::move(text.error()));
@@ -147,7 +147,7 @@ Result<CompareReport> measure_comparison(
     one.name = model.name();
     one.scheme = to_string(model.scheme());
     one.scheme_reason = model.scheme_reason();
-    one.kv_type = kv_type_name(*sessions[m].options().kv_type);
+    one.kv_type = kernels::to_string(*sessions[m].options().kv_type);
     one.load_seconds = model.load_seconds();
     one.seconds = comparison.seconds[m];
     one.rate = one.seconds > 0 ? static_cast<double>(comparison.inputs) / one.seconds : 0;

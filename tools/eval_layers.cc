@@ -52,7 +52,7 @@ Result<Prepared> prepare(const LayersRequest& request) {
     if (scheme.empty()) continue;
     if (Result<Scheme> parsed = parse_scheme(scheme); !parsed) return fail(std::move(parsed.error()));
   }
-  Result<std::optional<kernels::KvType>> kv_type = parse_kv_type(request.compute.kv_type);
+  Result<std::optional<kernels::KvType>> kv_type = kv_type_of(request.compute.kv_type);
   if (!kv_type) return fail(std::move(kv_type.error()));
   Result<EvaluationText> text = read_evaluation_text(request.text);
   if (!text) return fail(std::move(text.error()));
@@ -85,8 +85,8 @@ Result<void> run_layers(const LayersRequest& request, const Prepared& prepared, 
   if (!first) return fail(std::move(first.error()));
   Result<Session> second = make_session(**candidate, report.plan, prepared, request);
   if (!second) return fail(std::move(second.error()));
-  report.base_kv_type = kv_type_name(*first->options().kv_type);
-  report.kv_type = kv_type_name(*second->options().kv_type);
+  report.base_kv_type = kernels::to_string(*first->options().kv_type);
+  report.kv_type = kernels::to_string(*second->options().kv_type);
   Result<void> ran =
       compare_layers(*first, *second, report.plan, report.comparison, [&](const LayerComparison& state) {
         return step(state.windows, report.plan.windows.size(),
@@ -119,7 +119,7 @@ Result<void> run_sensitivity(const LayersRequest& request, const Prepared& prepa
   report.plan = std::move(*plan);
   Result<Session> first = make_session(**base, report.plan, prepared, request);
   if (!first) return fail(std::move(first.error()));
-  report.base_kv_type = report.kv_type = kv_type_name(*first->options().kv_type);
+  report.base_kv_type = report.kv_type = kernels::to_string(*first->options().kv_type);
   const uint64_t windows = report.plan.windows.size();
   bool going_on = true;
   for (size_t t = 0; t < trials->size() && going_on; ++t) {

@@ -13,6 +13,7 @@
 #include "loader/json.h"
 #include "loader/npy.h"
 #include "tools/eval_model.h"
+#include "tools/kv_type_option.h"
 #include "tools/options.h"
 #include "tools/options_value.h"
 #include "tools/terminal.h"
@@ -44,13 +45,6 @@ Result<std::vector<int32_t>> read_token_file(const std::string& path) {
     tokens.push_back(id.get<int32_t>());
   }
   return tokens;
-}
-
-Result<kernels::KvType> parse_kv_type(std::string_view word) {
-  if (word == "f32") return kernels::KvType::kF32;
-  if (word == "bf16") return kernels::KvType::kBf16;
-  if (word == "f16") return kernels::KvType::kF16;
-  return fail(ErrorCode::kUsage, "--kv-type", "expected one of f32, bf16, f16, found " + quote(word));
 }
 
 Result<void> check_request(const LogitsRequest& request) {
@@ -163,11 +157,9 @@ Result<LogitsReport> write_logits(const LogitsRequest& request) {
   session_options.context = tokens->size();
   session_options.chunk = request.chunk;
   session_options.rollback = 0;
-  if (!request.kv_type.empty()) {
-    Result<kernels::KvType> type = parse_kv_type(request.kv_type);
-    if (!type) return fail(std::move(type.error()));
-    session_options.kv_type = *type;
-  }
+  Result<std::optional<kernels::KvType>> kv_type = kv_type_of(request.kv_type);
+  if (!kv_type) return fail(std::move(kv_type.error()));
+  session_options.kv_type = *kv_type;
 
   // Config first: ids and files are checked before gigabytes are read.
   ModelConfig config;
@@ -246,12 +238,7 @@ ExitCode eval_logits(int argc, const char* const* argv) {
                .value = "SCHEME",
                .default_text = "what fits the checkpoint",
                .help = "how to compute: f32, bf16, int8, int4, fake:w4g32, ..."});
-  options.add({.name = "kv-type",
-               .target = &request.kv_type,
-               .words = {"f32", "bf16", "f16"},
-               .value = "TYPE",
-               .default_text = "f32 under f32 and fake schemes, else f16",
-               .help = "type of the cached keys and values"});
+  add_kv_type_option(options, &request.kv_type);
   options.group("Input");
   options.add({.name = "tokens",
                .target = &request.tokens,

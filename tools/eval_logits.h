@@ -19,7 +19,7 @@ struct LogitsRequest {
   std::string model;    // empty: the shipped one
   std::string tokens;   // as parse_token_list reads it
   std::string scheme;   // empty: the model's default
-  std::string kv_type;  // "f32", "bf16", "f16"; empty: the scheme's default
+  std::string kv_type;  // a word of --kv-type; empty: the scheme's default
   KernelFlags kernels;
   uint64_t chunk = 256;  // tokens of one forward pass, 1..4096; the result does not depend on it
   uint64_t last = 0;     // write the last so many positions only; 0: all

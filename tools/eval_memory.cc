@@ -9,6 +9,7 @@
 
 #include "engine/buffer.h"
 #include "tools/eval_model.h"
+#include "tools/kv_type_option.h"
 #include "tools/measured_output.h"
 #include "tools/mmap_option.h"
 #include "tools/options.h"
@@ -48,12 +49,7 @@ Options memory_options(MemoryFlags& flags) {
                .value = "SCHEME",
                .default_text = "what fits the file",
                .help = "how the weights are kept: f32, bf16, int8, int4, ..."});
-  options.add({.name = "kv-type",
-               .target = &flags.kv_type,
-               .words = {"f32", "bf16", "f16"},
-               .value = "TYPE",
-               .default_text = "f32 under f32 and fake schemes, else f16",
-               .help = "type of the stored keys and values"});
+  add_kv_type_option(options, &flags.kv_type);
   options.add({.name = "context",
                .letter = 'c',
                .target = &flags.context,
@@ -111,11 +107,7 @@ SessionOptions session_of(const MemoryFlags& flags) {
   SessionOptions session;
   session.context = flags.context;
   session.chunk = flags.chunk;
-  if (flags.kv_type) {
-    session.kv_type = *flags.kv_type == "f32"    ? kernels::KvType::kF32
-                      : *flags.kv_type == "bf16" ? kernels::KvType::kBf16
-                                                 : kernels::KvType::kF16;
-  }
+  if (flags.kv_type) session.kv_type = kernels::parse_kv_type(*flags.kv_type);
   return session;
 }
 

@@ -26,7 +26,7 @@ Result<PerplexityReport> measure_perplexity(
   Result<PerplexityOptions> options = perplexity_options(request.windows, request.text);
   if (!options) return fail(std::move(options.error()));
   if (Result<void> good = check_options(*options); !good) return fail(std::move(good.error()));
-  Result<std::optional<kernels::KvType>> kv_type = parse_kv_type(request.compute.kv_type);
+  Result<std::optional<kernels::KvType>> kv_type = kv_type_of(request.compute.kv_type);
   if (!kv_type) return fail(std::move(kv_type.error()));
   Result<EvaluationText> text = read_evaluation_text(request.text);
   if (!text) return fail(std::move(text.error()));
@@ -65,7 +65,7 @@ Result<PerplexityReport> measure_perplexity(
   report.scheme = to_string((*model)->scheme());
   report.scheme_reason = (*model)->scheme_reason();
   report.kernels = kernels::to_string((*model)->kernels().isa);
-  report.kv_type = kv_type_name(*session->options().kv_type);
+  report.kv_type = kernels::to_string(*session->options().kv_type);
   report.threads = (*model)->team().size();
   report.text_path = request.text.file;
   report.tokenizer_hash = (*model)->tokenizer()->fingerprint();

@@ -7,7 +7,6 @@
 #include "loader/text_corpus.h"
 #include "tools/eval_model.h"
 #include "tools/mmap_option.h"
-#include "tools/options_value.h"
 
 namespace gemma {
 namespace {
@@ -124,12 +123,7 @@ void add_window_options(Options& options, WindowFlags& flags) {
 
 void add_compute_options(Options& options, ComputeFlags& flags) {
   options.group("Machine");
-  options.add({.name = "kv-type",
-               .target = &flags.kv_type,
-               .words = {"f32", "bf16", "f16"},
-               .value = "TYPE",
-               .default_text = "f32 under f32 and fake schemes, else f16",
-               .help = "type of the cached keys and values"});
+  add_kv_type_option(options, &flags.kv_type);
   options.add({.name = "threads",
                .letter = 't',
                .target = &flags.threads,
@@ -236,26 +230,6 @@ Result<std::unique_ptr<Model>> load_model(const std::string& name, const std::st
   options.placement = placement_of(flags.mmap);
   if (Result<void> chosen = choose_kernels(flags.kernels, options); !chosen) return fail(chosen.error());
   return Model::load(*found, options);
-}
-
-Result<std::optional<kernels::KvType>> parse_kv_type(const std::string& word) {
-  if (word.empty()) return std::optional<kernels::KvType>();
-  for (const kernels::KvType type : {kernels::KvType::kF32, kernels::KvType::kBf16, kernels::KvType::kF16}) {
-    if (word == kv_type_name(type)) return std::optional(type);
-  }
-  return fail(ErrorCode::kUsage, "--kv-type", "expected one of f32, bf16, f16, found " + quote(word));
-}
-
-std::string_view kv_type_name(kernels::KvType type) {
-  switch (type) {
-    case kernels::KvType::kF32:
-      return "f32";
-    case kernels::KvType::kBf16:
-      return "bf16";
-    case kernels::KvType::kF16:
-      return "f16";
-  }
-  return "?";
 }
 
 }  // namespace gemma

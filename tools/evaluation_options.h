@@ -7,6 +7,7 @@
 #include "engine/evaluation/evaluation_plan.h"
 #include "engine/session.h"
 #include "tools/kernel_choice.h"
+#include "tools/kv_type_option.h"
 #include "tools/options.h"
 
 namespace gemma {
@@ -54,8 +55,5 @@ Result<EvaluationPlan> evaluation_plan(const Model& model, const EvaluationText&
 // tells of them is read, and the scheme is yet to be chosen.
 Result<std::unique_ptr<Model>> load_model(const std::string& name, const std::string& scheme,
                                           const ComputeFlags& flags, bool weights = true);
-Result<std::optional<kernels::KvType>> parse_kv_type(const std::string& word);
-// "f32": how a report spells it.
-std::string_view kv_type_name(kernels::KvType type);
 
 }  // namespace gemma

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/kv_type_option.h"
 #include "tools/mmap_option.h"
 
 namespace gemma {
@@ -42,12 +43,7 @@ Options run_options(RunFlags& flags) {
        .help =
            "how the weights are kept and multiplied: f32, bf16, int8, int4, int4-channel, w8a4, fake:..., "
            "with ,class=scheme for parts"});
-  options.add({.name = "kv-type",
-               .target = &flags.kv_type,
-               .words = {"f32", "bf16", "f16"},
-               .value = "TYPE",
-               .default_text = "f32 under f32 and fake schemes, else f16",
-               .help = "type of the stored keys and values"});
+  add_kv_type_option(options, &flags.kv_type);
   options.add({.name = "threads",
                .letter = 't',
                .target = &flags.threads,
@@ -327,11 +323,7 @@ Result<ModelOptions> model_options(const RunFlags& flags) {
 SessionOptions session_options(const RunFlags& flags) {
   SessionOptions options;
   options.context = flags.context;
-  if (flags.kv_type) {
-    options.kv_type = *flags.kv_type == "f32"    ? kernels::KvType::kF32
-                      : *flags.kv_type == "bf16" ? kernels::KvType::kBf16
-                                                 : kernels::KvType::kF16;
-  }
+  if (flags.kv_type) options.kv_type = kernels::parse_kv_type(*flags.kv_type);
   return options;
 }
 

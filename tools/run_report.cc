@@ -21,18 +21,6 @@ size_t decoded(const std::vector<Generated>& texts) {
   return tokens;
 }
 
-const char* kv_name(kernels::KvType type) {
-  switch (type) {
-    case kernels::KvType::kF32:
-      return "f32";
-    case kernels::KvType::kBf16:
-      return "bf16";
-    case kernels::KvType::kF16:
-      return "f16";
-  }
-  return "?";
-}
-
 }  // namespace
 
 std::string stats_text(const Model& model, const Session& session, const SamplingOptions& sampling,
@@ -61,7 +49,7 @@ std::string stats_text(const Model& model, const Session& session, const Samplin
   line("KV cache",
        fmt::format("{} used of {} reserved for {} tokens, {}", format_bytes(session.kv_used_bytes()),
                    format_bytes(session.kv_reserved_bytes()), session.context(),
-                   kv_name(*session.options().kv_type)));
+                   kernels::to_string(*session.options().kv_type)));
   line("scratch", format_bytes(session.scratch_bytes()));
   line("resident", fmt::format("{}, peak {}", format_bytes(memory.resident_bytes),
                                format_bytes(memory.peak_resident_bytes)));
@@ -117,7 +105,7 @@ nlohmann::ordered_json report_json(const Model& model, const Session& session,
           {"kernels", kernels::to_string(model.kernels().isa)},
           {"threads", model.team().size()},
           {"context", session.context()},
-          {"kv_type", kv_name(*session.options().kv_type)},
+          {"kv_type", kernels::to_string(*session.options().kv_type)},
           {"load_seconds", model.load_seconds()},
           {"memory",
            {{"weights_owned_bytes", model.owned_weight_bytes()},

@@ -15,13 +15,18 @@ constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
 float stored(const void* row, KvType type, size_t i) {
   if (type == KvType::kF32) return static_cast<const float*>(row)[i];
+  if (type == KvType::kInt8) return static_cast<const int8_t*>(row)[i];
   const uint16_t half = static_cast<const uint16_t*>(row)[i];
   return type == KvType::kBf16 ? from_bf16(half) : from_f16(half);
 }
 
 const void* slot_of(const void* rows, const KeyValues& kv, size_t position) {
-  const size_t bytes = kv.type == KvType::kF32 ? sizeof(float) : sizeof(uint16_t);
-  return static_cast<const std::byte*>(rows) + position % kv.slots * kv.slot_stride * bytes;
+  return static_cast<const std::byte*>(rows) +
+         position % kv.slots * kv.slot_stride * bytes_per_number(kv.type);
+}
+
+float scaled(float x, const float* scales, const KeyValues& kv, size_t position) {
+  return has_scale(kv.type) ? x * scales[position % kv.slots] : x;
 }
 
 // One query over one block of keys [first, last).
@@ -34,6 +39,7 @@ void attend(const float* q, size_t head_dim, const KeyValues& kv, size_t first, 
     for (size_t d = 0; d < head_dim; ++d) lanes[d % kLanes] += q[d] * stored(key, kv.type, d);
     float& score = weights[p - first] = 0;
     for (float lane : lanes) score += lane;
+    score = scaled(score, kv.k_scales, kv, p);
     highest = std::max(highest, score);
   }
   if (largest != kNothing) {
@@ -46,7 +52,8 @@ void attend(const float* q, size_t head_dim, const KeyValues& kv, size_t first, 
     const float weight = std::exp(weights[p - first] - highest);
     const void* value = slot_of(kv.v, kv, p);
     sum += weight;
-    for (size_t d = 0; d < head_dim; ++d) mix[d] += weight * stored(value, kv.type, d);
+    const float share = scaled(weight, kv.v_scales, kv, p);
+    for (size_t d = 0; d < head_dim; ++d) mix[d] += share * stored(value, kv.type, d);
   }
 }
 

@@ -34,4 +34,6 @@ TEST_CASE("a sliding layer reads its window, a full one everything, one that sha
   // At position 9 ten keys are there: 4 + 4 for the sliding layers. Keys and values of 2 bytes each.
   CHECK(kv_bytes_per_token(config, kernels::KvType::kF16, 9) == 2 * 2 * (4 * 8 + 10 * 16 + 4 * 8));
   CHECK(kv_bytes_per_token(config, kernels::KvType::kF32, 0) == 2 * 4 * (8 + 16 + 8));
+  // A level each, and a float32 scale for each key and each value of a head.
+  CHECK(kv_bytes_per_token(config, kernels::KvType::kInt8, 9) == 2 * (4 * 12 + 10 * 20 + 4 * 12));
 }

@@ -165,6 +165,41 @@ TEST_CASE("logits are the same bits for any chunking and any number of threads, 
   }
 }
 
+TEST_CASE("int8 keys and values: the same bits for any chunking and any number of threads") {
+  for (const char* name : {"tiny-ple", "tiny-moe", "tiny-long"}) {
+    CAPTURE(name);
+    const std::vector<int32_t> tokens = golden_tokens(name);
+    SessionOptions options;
+    options.kv_type = kernels::KvType::kInt8;
+    const std::vector<float> expected = logits_of(*load(name, "int4", 1), tokens, tokens.size(), options);
+    for (size_t threads : {1, 2, 3}) {
+      const auto model = load(name, "int4", threads);
+      for (size_t chunk : {1, 3, 16, 64}) {
+        CAPTURE(threads);
+        CAPTURE(chunk);
+        options.chunk = chunk;
+        CHECK(logits_of(*model, tokens, tokens.size(), options) == expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("int8 keys and values leave the logits near those of the float64 reference") {
+  for (const char* name : kCases) {
+    CAPTURE(name);
+    const auto model = load(name, "f32");
+    const std::vector<float> expected = golden(name, "logits.npy");
+    SessionOptions options;
+    options.kv_type = kernels::KvType::kInt8;
+    const double error = relative_error(
+        logits_of(*model, golden_tokens(name), expected.size() / model->config().vocab_size, options),
+        expected);
+    CAPTURE(error);
+    CHECK(error <= 5e-2);
+    CHECK(error > 1e-5);  // it did round them
+  }
+}
+
 TEST_CASE("a prefill that stops early leaves the same logits for what follows") {
   for (const char* name : kCases) {
     CAPTURE(name);

@@ -75,15 +75,18 @@ TEST_CASE("the weights planned are the weights built, mapped or copied or packed
 
 TEST_CASE("a session lists exactly what its plans said it would allocate") {
   const std::unique_ptr<Model> model = load("synthetic:tiny", "int8");
-  const Result<Session> session = Session::create(*model, {.context = 300, .chunk = 32});
-  REQUIRE(session);
-  std::vector<MemoryRange> ranges;
-  session->list_memory(ranges);
-  CHECK(listed(ranges, MemoryPart::kKvSliding) + listed(ranges, MemoryPart::kKvFull) ==
-        session->kv_reserved_bytes());
-  CHECK(listed(ranges, MemoryPart::kActivations) + listed(ranges, MemoryPart::kScratch) +
-            listed(ranges, MemoryPart::kLogits) ==
-        session->scratch_bytes());
+  for (const kernels::KvType type : kernels::all_kv_types()) {
+    CAPTURE(kernels::to_string(type));
+    const Result<Session> session = Session::create(*model, {.context = 300, .chunk = 32, .kv_type = type});
+    REQUIRE(session);
+    std::vector<MemoryRange> ranges;
+    session->list_memory(ranges);
+    CHECK(listed(ranges, MemoryPart::kKvSliding) + listed(ranges, MemoryPart::kKvFull) ==
+          session->kv_reserved_bytes());
+    CHECK(listed(ranges, MemoryPart::kActivations) + listed(ranges, MemoryPart::kScratch) +
+              listed(ranges, MemoryPart::kLogits) ==
+          session->scratch_bytes());
+  }
 }
 
 TEST_CASE("reserved keys and values are not resident before their positions are written") {
@@ -158,24 +161,24 @@ TEST_CASE("a forecast reserves what loading reserves") {
   Result<std::unique_ptr<Model>> planned = Model::load("synthetic:tiny", without);
   REQUIRE(planned);
   REQUIRE((*planned)->choose_scheme("int8"));
-  ForecastOptions options;
-  options.session.context = 4000;
-  const Result<MemoryForecast> whole = forecast_memory(**planned, options);
-  REQUIRE(whole);
-
   const std::unique_ptr<Model> model = load("synthetic:tiny", "int8");
-  const Result<Session> session = Session::create(*model, options.session);
-  REQUIRE(session);
-  const auto reserved = [&](MemoryPart part) {
-    uint64_t bytes = 0;
-    for (const MemoryLine& line : whole->lines) bytes += line.part == part ? line.reserved_bytes : 0;
-    return bytes;
-  };
-  CHECK(reserved(MemoryPart::kKvSliding) + reserved(MemoryPart::kKvFull) == session->kv_reserved_bytes());
-  std::vector<MemoryRange> ranges;
-  session->list_memory(ranges);
-  for (const MemoryPart part : {MemoryPart::kActivations, MemoryPart::kScratch, MemoryPart::kLogits}) {
-    CHECK(reserved(part) == listed(ranges, part));
+  for (const kernels::KvType type : kernels::all_kv_types()) {
+    CAPTURE(kernels::to_string(type));
+    ForecastOptions options;
+    options.session.context = 4000;
+    options.session.kv_type = type;
+    const Result<MemoryForecast> whole = forecast_memory(**planned, options);
+    REQUIRE(whole);
+    const Result<Session> session = Session::create(*model, options.session);
+    REQUIRE(session);
+    std::vector<MemoryRange> ranges;
+    session->list_memory(ranges);
+    for (const MemoryPart part : {MemoryPart::kKvSliding, MemoryPart::kKvFull, MemoryPart::kActivations,
+                                  MemoryPart::kScratch, MemoryPart::kLogits}) {
+      uint64_t reserved = 0;
+      for (const MemoryLine& line : whole->lines) reserved += line.part == part ? line.reserved_bytes : 0;
+      CHECK(reserved == listed(ranges, part));
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 
 #include <unistd.h>
 
@@ -15,7 +16,15 @@
 namespace gemma {
 namespace {
 
-constexpr const char* kSchemes[] = {"f32", "bf16", "int4", "int8", "fake:int4", "mobile"};
+// How a model computes and how it keeps keys and values; nothing: as the scheme does.
+struct Way {
+  const char* scheme;
+  std::optional<kernels::KvType> kv_type = {};
+};
+constexpr Way kWays[] = {{"f32"},       {"bf16"},
+                         {"int4"},      {"int8"},
+                         {"mobile"},    {"int4", kernels::KvType::kInt8},
+                         {"fake:int4"}, {"f32", kernels::KvType::kInt8}};
 
 std::unique_ptr<Model> load(const std::string& scheme) {
   ModelOptions options;
@@ -25,6 +34,10 @@ std::unique_ptr<Model> load(const std::string& scheme) {
   auto model = Model::load("synthetic:tiny", options);
   REQUIRE_MESSAGE(model.has_value(), model.error().message());
   return std::move(*model);
+}
+
+SessionOptions options_of(const Way& way) {
+  return {.context = 400, .chunk = 7, .rollback = 20, .kv_type = way.kv_type};
 }
 
 Session make(const Model& model, SessionOptions options = {.context = 400, .chunk = 7, .rollback = 20}) {
@@ -57,10 +70,10 @@ struct TemporaryFolder {
 
 TEST_CASE("after a rollback the logits are those of a session that never went further, in every scheme") {
   const std::vector<int32_t> tokens = some_tokens(150);
-  for (const char* scheme : kSchemes) {
-    CAPTURE(scheme);
-    const auto model = load(scheme);
-    Session straight = make(*model), wandering = make(*model);
+  for (const Way& way : kWays) {
+    CAPTURE(way.scheme);
+    const auto model = load(way.scheme);
+    Session straight = make(*model, options_of(way)), wandering = make(*model, options_of(way));
     REQUIRE(straight.prefill(std::span(tokens).first(100)).has_value());
     REQUIRE(wandering.prefill(tokens).has_value());
     REQUIRE(wandering.rollback(140).has_value());
@@ -115,15 +128,15 @@ TEST_CASE("snapshot, restore, copy and file bring back the same logits") {
   const TemporaryFolder folder;
   const std::string path = folder.path / "state";
   const std::vector<int32_t> tokens = some_tokens(90);
-  for (const char* scheme : kSchemes) {
-    CAPTURE(scheme);
-    const auto model = load(scheme);
-    Session original = make(*model);
+  for (const Way& way : kWays) {
+    CAPTURE(way.scheme);
+    const auto model = load(way.scheme);
+    Session original = make(*model, options_of(way));
     REQUIRE(original.prefill(tokens).has_value());
     auto snapshot = original.snapshot();
     REQUIRE(snapshot.has_value());
     REQUIRE(original.save(path).has_value());
-    Session copied = make(*model), loaded = make(*model);
+    Session copied = make(*model, options_of(way)), loaded = make(*model, options_of(way));
     REQUIRE(copied.copy_from(original).has_value());
     const int32_t next = 17;
     const std::vector<float> expected = logits_after(original, {&next, 1});
@@ -148,6 +161,8 @@ TEST_CASE("a session file of another scheme, damaged or cut anywhere is refused 
   Session foreign = make(*other);
   CHECK(foreign.load(path).error().code == ErrorCode::kMismatch);
   CHECK(make(*model, {.context = 300}).load(path).error().code == ErrorCode::kMismatch);
+  CHECK(make(*model, options_of({"int4", kernels::KvType::kInt8})).load(path).error().what ==
+        "saved with another KV type: expected int8, found f16");
   CHECK(session.load(folder.path / "none").error().code == ErrorCode::kNotFound);
 
   std::ifstream in(path, std::ios::binary);

@@ -35,6 +35,13 @@ struct Ring {
     }
     view = {keys.data(), values.data(), type, head_dim, c.slots};
     if (type == KvType::kF32) return;
+    if (type == KvType::kInt8) {
+      view.k = quantize(k, keys, key_levels, key_scales);
+      view.v = quantize(k, values, value_levels, value_scales);
+      view.k_scales = key_scales.data();
+      view.v_scales = value_scales.data();
+      return;
+    }
     half_keys.resize(n);
     half_values.resize(n);
     const auto convert = type == KvType::kBf16 ? k.float_to_bf16 : k.float_to_f16;
@@ -47,9 +54,29 @@ struct Ring {
     view.v = half_values.data();
   }
 
+  // Rows become what their levels stand for; those of slots that hold nothing get a NaN for a scale.
+  const int8_t* quantize(const KernelTable& k, std::vector<float>& rows, std::vector<int8_t>& levels,
+                         std::vector<float>& scales) const {
+    const size_t slots = rows.size() / head_dim;
+    levels.resize(rows.size());
+    scales.resize(slots);
+    std::vector<int32_t> sums(slots);
+    k.quantize_activations(rows.data(), slots, head_dim, head_dim, kKvLevels, levels.data(), scales.data(),
+                           sums.data());
+    for (size_t slot = 0; slot < slots; ++slot) {
+      if (std::isnan(rows[slot * head_dim])) scales[slot] = std::numeric_limits<float>::quiet_NaN();
+      for (size_t i = slot * head_dim; i < (slot + 1) * head_dim; ++i) {
+        rows[i] = scales[slot] * static_cast<float>(levels[i]);
+      }
+    }
+    return levels.data();
+  }
+
   size_t head_dim;
   std::vector<float> keys, values;
   std::vector<uint16_t> half_keys, half_values;
+  std::vector<int8_t> key_levels, value_levels;
+  std::vector<float> key_scales, value_scales;
   KeyValues view;
 };
 
@@ -121,9 +148,9 @@ const Case kCases[] = {
 template <typename Test>
 void on_every_isa_and_type(const Test& test) {
   for (Isa isa : supported_isas()) {
-    for (KvType type : {KvType::kF32, KvType::kBf16, KvType::kF16}) {
+    for (KvType type : all_kv_types()) {
       CAPTURE(to_string(isa));
-      CAPTURE(static_cast<int>(type));
+      CAPTURE(to_string(type));
       test(kernel_table(isa), type);
     }
   }
@@ -188,6 +215,62 @@ TEST_CASE("spans without visible keys leave no trace") {
     k.attention_merge(queries_of(c, q), full, state);
     CHECK(full_mix == before);
   });
+}
+
+TEST_CASE(
+    "int8 levels at their ends, under zero, tiny and huge scales, give what the numbers they mean give") {
+  constexpr size_t kSlots = 70, kDim = 36;
+  const Case c = {kSlots - 3, 3, 2, kDim, kAll, kSlots};
+  std::vector<int8_t> levels(kSlots * kDim);
+  std::vector<float> key_scales(kSlots), value_scales(kSlots);
+  for (size_t i = 0; i < levels.size(); ++i) levels[i] = i * 2654435761u % 97 < 48 ? 127 : -127;
+  for (size_t slot = 0; slot < kSlots; ++slot) {
+    key_scales[slot] = slot % 5 == 0 ? 0.0f : slot % 5 == 1 ? 1e-30f : 2e-3f;
+    value_scales[slot] = slot % 7 == 0 ? 0.0f : slot % 7 == 1 ? 1e-30f : slot % 7 == 2 ? 1e30f : 1.0f;
+  }
+  Ring ring(kernel_table(Isa::kPortable), KvType::kF32, c, 1);
+  for (size_t i = 0; i < levels.size(); ++i) {
+    ring.keys[i] = key_scales[i / kDim] * static_cast<float>(levels[i]);
+    ring.values[i] = value_scales[i / kDim] * static_cast<float>(levels[i]);
+  }
+  const std::vector<float> q = random_queries(c, 3);
+  const std::vector<double> wanted = expected(c, q, ring);
+  const KeyValues view = {levels.data(), levels.data(),     KvType::kInt8,      kDim,
+                          kSlots,        key_scales.data(), value_scales.data()};
+  for (Isa isa : supported_isas()) {
+    CAPTURE(to_string(isa));
+    const std::vector<float> found = attend(kernel_table(isa), queries_of(c, q), view, kSlidingSpan);
+    for (size_t i = 0; i < found.size(); ++i) {
+      // Of the huge values, which cancel each other in part, each sum keeps a few units of its last place.
+      CHECK(std::fabs(found[i] - wanted[i]) <= 1e26);
+    }
+  }
+}
+
+TEST_CASE("a row of zeros, one beside a huge number and one with a NaN are read back as int8 says") {
+  constexpr size_t kDim = 8;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (Isa isa : supported_isas()) {
+    CAPTURE(to_string(isa));
+    const KernelTable& k = kernel_table(isa);
+    const Case one = {0, 1, 1, kDim, kAll, 1};
+    const auto output_for = [&](std::vector<float> row) {  // a single key: its value comes out
+      Ring ring(k, KvType::kF32, one, 1);
+      ring.values = std::move(row);
+      std::vector<int8_t> key_levels(kDim), levels(kDim);
+      float key_scale, scale;
+      int32_t sum;
+      k.quantize_activations(ring.keys.data(), 1, kDim, kDim, kKvLevels, key_levels.data(), &key_scale, &sum);
+      k.quantize_activations(ring.values.data(), 1, kDim, kDim, kKvLevels, levels.data(), &scale, &sum);
+      const KeyValues view = {key_levels.data(), levels.data(), KvType::kInt8, kDim, 1, &key_scale, &scale};
+      return attend(k, queries_of(one, random_queries(one, 2)), view, kSlidingSpan);
+    };
+    CHECK(output_for(std::vector<float>(kDim)) == std::vector<float>(kDim));
+    // 1e6 is one level of 1.27e8; 1 rounds to none.
+    CHECK(output_for({1.27e8f, 1e6f, 1, -1e6f, 0, 0, 0, -1.27e8f}) ==
+          std::vector<float>{1.27e8f, 1e6f, 0, -1e6f, 0, 0, 0, -1.27e8f});
+    CHECK(output_for({127, nan, -127, 1, 2, 3, 4, 5}) == std::vector<float>{127, 0, -127, 1, 2, 3, 4, 5});
+  }
 }
 
 }  // namespace

@@ -196,7 +196,7 @@ TEST_CASE("what cannot be computed is refused before anything is written") {
   }
   SUBCASE("an unknown KV type") {
     request.kv_type = "f8";
-    CHECK(refused(request).message() == "--kv-type: expected one of f32, bf16, f16, found 'f8'");
+    CHECK(refused(request).message() == "--kv-type: expected one of f32, bf16, f16, int8, found 'f8'");
   }
   SUBCASE("an unknown instruction set") {
     request.kernels.isa = "mmx";
