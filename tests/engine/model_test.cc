@@ -1,12 +1,15 @@
 // What loading a model refuses, and with which words.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
 
+#include "engine/process_memory.h"
 #include "engine/session.h"
 
 namespace gemma {
@@ -104,7 +107,25 @@ TEST_CASE("static activations without scales in the checkpoint are refused") {
                  "needs static activation scales"));
 }
 
+// This process may take 8 GB more at most, as long as this lives.
+class LittleMemory {
+ public:
+  LittleMemory() {
+    REQUIRE(getrlimit(RLIMIT_AS, &before_) == 0);
+    rlimit limit = before_;
+    limit.rlim_cur = std::min<rlim_t>(process_memory().virtual_bytes + 8'000'000'000, before_.rlim_max);
+    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+  }
+  LittleMemory(const LittleMemory&) = delete;
+  LittleMemory& operator=(const LittleMemory&) = delete;
+  ~LittleMemory() { setrlimit(RLIMIT_AS, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
 TEST_CASE("weights that do not fit into memory are refused before they are made, with both figures") {
+  const LittleMemory limit;
   const Error error = refusal("synthetic:31b", "fake:int4");
   CHECK(error.code == ErrorCode::kResource);
   CHECK(contains(error.what, "needs 122."));

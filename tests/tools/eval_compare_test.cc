@@ -3,12 +3,14 @@
 
 #include <limits>
 
+#include "tests/sanitized.h"
 #include "tests/tools/program.h"
 #include "tools/model_choice.h"
 
 namespace {
 
 using gemma::ErrorCode;
+using gemma::kShadowMemory;
 using gemma::tests::contains;
 using gemma::tests::Outcome;
 using gemma::tests::run_program;
@@ -190,6 +192,7 @@ TEST_CASE("sensitivity by layers lists every layer alone, and equals the one lay
 }
 
 TEST_CASE("what does not fit side by side is refused before anything is loaded, with each variant's figure") {
+  if (kShadowMemory) return;
   const Text text;
   const std::string limited = "ulimit -v 6000000; exec " GEMMA_EVAL " compare --text " + text.path() +
                               " -L 16 -S 8 -t 1 synthetic:12b#int8 synthetic:12b#int4";

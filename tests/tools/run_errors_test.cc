@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include "program.h"
+#include "tests/sanitized.h"
 
+using gemma::kShadowMemory;
 using gemma::tests::contains;
 using gemma::tests::gemma_run;
 using gemma::tests::Outcome;
@@ -138,6 +140,7 @@ TEST_CASE("a generation_config.json out of the vocabulary is blamed, not the use
 }
 
 TEST_CASE("a model that does not fit the memory is refused before it is read, with the figures") {
+  if (kShadowMemory) return;
   const auto limited = [](const std::string& kilobytes, const std::string& arguments) {
     return run_program(
         {"/bin/sh", "-c", "ulimit -v " + kilobytes + "; exec " GEMMA_RUN " -t 1 -p hi -n 3 " + arguments});
