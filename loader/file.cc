@@ -109,6 +109,7 @@ Result<void> File::read_at(uint64_t offset, std::span<std::byte> out) const {
 }
 
 void File::drop_cached(uint64_t offset, uint64_t bytes) const {
+  if (bytes == 0) return;  // to the system, all that follows
   ::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_DONTNEED);
 }
 
