@@ -189,12 +189,12 @@ struct SixBits {
 #pragma GCC unroll 6
           for (size_t t = 0; t < T; ++t) {
             const __m256i columns = broadcast4(x + t * kStride + line * 4);
-            const __m256i product0 = _mm256_maddubs_epi16(columns, weights0);
+            __m256i product0 = _mm256_maddubs_epi16(columns, weights0);
+            __m256i product1 = _mm256_maddubs_epi16(columns, weights1);
+            asm("" : "+x"(product0), "+x"(product1));
             sums[t][0] = _mm256_add_epi16(line == 0 ? begin0 : sums[t][0], product0);
-            asm("" : "+x"(sums[t][0]));
-            const __m256i product1 = _mm256_maddubs_epi16(columns, weights1);
             sums[t][1] = _mm256_add_epi16(line == 0 ? begin1 : sums[t][1], product1);
-            asm("" : "+x"(sums[t][1]));
+            asm("" : "+x"(sums[t][0]), "+x"(sums[t][1]));
           }
         }
 #pragma GCC unroll 6
