@@ -2,8 +2,8 @@
 // (engine/panel_file.h), the per-layer table in rows that are read one by one, norms as they were. Matrix by
 // matrix: memory holds one of them, never the model.
 //
-//   Result<PackedReport> report = export_packed(config, source, scheme, team, "folder/model.safetensors",
-//   options);
+//   Result<PackedReport> report = export_packed(config, source, scheme, kernels, team,
+//   "folder/model.safetensors", options);
 #pragma once
 
 #include <cstdint>
@@ -63,7 +63,8 @@ struct PackOptions {
 // kResource if the disk has no room (checked first, with the figures). An interrupted export goes on where it
 // was if called again with the same arguments.
 Result<PackedReport> export_packed(const ModelConfig& config, const TensorSource& source,
-                                   const Scheme& scheme, const ThreadTeam& team, const std::string& path,
+                                   const Scheme& scheme, const kernels::KernelTable& kernels,
+                                   const ThreadTeam& team, const std::string& path,
                                    const PackOptions& options);
 
 }  // namespace gemma

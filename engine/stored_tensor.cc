@@ -7,7 +7,6 @@
 #include <fmt/ranges.h>
 
 #include "engine/panel_file.h"
-#include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 #include "kernels/stored_blocks.h"
 
@@ -19,8 +18,7 @@ std::string place(const TensorInfo& tensor) {
 }
 
 // Stored floats as float32. `in` is a vector's memory or a map's: widened by kernels that take any alignment.
-void widen(Dtype dtype, const std::byte* in, size_t n, float* out) {
-  const kernels::KernelTable& kernels = kernels::default_kernel_table();
+void widen(const kernels::KernelTable& kernels, Dtype dtype, const std::byte* in, size_t n, float* out) {
   const uint16_t* halves = reinterpret_cast<const uint16_t*>(in);
   switch (dtype) {
     case Dtype::kBf16:
@@ -53,10 +51,12 @@ size_t inner_group(Encoding encoding) {
 
 }  // namespace
 
-Result<StoredTensor> StoredTensor::open(const TensorSource& source, const TensorInfo& tensor) {
+Result<StoredTensor> StoredTensor::open(const TensorSource& source, const TensorInfo& tensor,
+                                        const kernels::KernelTable& kernels) {
   StoredTensor stored;
   stored.source_ = &source;
   stored.info_ = &tensor;
+  stored.kernels_ = &kernels;
   if (tensor.encoding == Encoding::kPlain) {
     if (is_float(tensor.dtype)) return stored;
     return fail(ErrorCode::kUnsupported, place(tensor),
@@ -101,7 +101,7 @@ Result<void> StoredTensor::open_scales() {
   }
   group_ = columns / groups;
   if (scales_->rows() == rows) return {};
-  Result<std::vector<float>> all = read_floats(*source_, *scales_);
+  Result<std::vector<float>> all = read_floats(*source_, *scales_, *kernels_);
   if (!all) return fail(std::move(all.error()));
   all_scales_ = std::move(*all);
   return {};
@@ -120,7 +120,7 @@ Result<void> StoredTensor::read_scales(size_t row0, size_t rows, Scratch& scratc
     scratch.raw_scales.resize(rows * scales_->row_bytes());
     Result<void> read = source_->read_rows(*scales_, row0, row0 + rows, scratch.raw_scales);
     if (!read) return read;
-    widen(scales_->dtype, scratch.raw_scales.data(), rows * groups, scales);
+    widen(*kernels_, scales_->dtype, scratch.raw_scales.data(), rows * groups, scales);
   }
   return {};
 }
@@ -179,7 +179,7 @@ Result<void> StoredTensor::floats(size_t row0, size_t rows, Scratch& scratch, fl
   if (!in_levels()) {
     scratch.raw.resize(rows * info_->row_bytes());
     Result<void> read = source_->read_rows(*info_, row0, row0 + rows, scratch.raw);
-    if (read) widen(info_->dtype, scratch.raw.data(), rows * columns, out);
+    if (read) widen(*kernels_, info_->dtype, scratch.raw.data(), rows * columns, out);
     return read;
   }
   scratch.levels.resize(rows * columns);
@@ -194,8 +194,9 @@ Result<void> StoredTensor::floats(size_t row0, size_t rows, Scratch& scratch, fl
   return {};
 }
 
-Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor) {
-  Result<StoredTensor> stored = StoredTensor::open(source, tensor);
+Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor,
+                                       const kernels::KernelTable& kernels) {
+  Result<StoredTensor> stored = StoredTensor::open(source, tensor, kernels);
   if (!stored) return fail(std::move(stored.error()));
   StoredTensor::Scratch scratch;
   std::vector<float> values(tensor.elements());
