@@ -6,8 +6,9 @@ namespace gemma::kernels::neon_i8mm {
 
 void matmul_int4_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
-  for_each_tile<ChannelKernel<Int4Levels<0>, 8>, kTileTokens>(neon_dotprod::matmul_int4_channel, w, acts,
-                                                              row0, row1, out, out_stride);
+  using namespace neon_dotprod;
+  for_each_tile<PanelTile<Int4Levels<0>, ChannelOutputs<8>>, kTileTokens>(
+      neon_dotprod::matmul_int4_channel, w, acts, row0, row1, out, out_stride);
 }
 
 }  // namespace gemma::kernels::neon_i8mm
