@@ -1,4 +1,4 @@
-#include "kernels/neon_dotprod/panel.h"
+#include "kernels/neon_dotprod/many_tokens.h"
 
 #if defined(GEMMA_HAVE_NEON_DOTPROD)
 
@@ -6,7 +6,7 @@ namespace gemma::kernels::neon_dotprod {
 
 void matmul_int4_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
-  for_each_tile<PanelTile<Int4Levels<0>, ChannelOutputs<8>>>(w, acts, row0, row1, out, out_stride);
+  multiply_panels<Int4Levels<0>, ChannelOutputs<8>>(w, acts, row0, row1, out, out_stride);
 }
 
 }  // namespace gemma::kernels::neon_dotprod

@@ -1,4 +1,4 @@
-#include "kernels/neon_i8mm/panel.h"
+#include "kernels/neon_i8mm/many_tokens.h"
 
 #if defined(GEMMA_HAVE_NEON_I8MM)
 
@@ -8,11 +8,11 @@ void matmul_int8_group(const MatrixView& w, const Activations& acts, size_t row0
                        size_t out_stride) {
   using namespace neon_dotprod;
   if (w.group == kGroup) {
-    for_each_tile<GroupTile<Int8Group<kGroup>>, kGroupTileTokens>(neon_dotprod::matmul_int8_group, w, acts,
-                                                                  row0, row1, out, out_stride);
+    multiply_groups<Int8Group<kGroup>, Int8Group<kGroup>>(neon_dotprod::matmul_int8_group, w, acts, row0,
+                                                          row1, out, out_stride);
   } else {
-    for_each_tile<GroupTile<Int8Group<16>>, kGroupTileTokens>(neon_dotprod::matmul_int8_group, w, acts, row0,
-                                                              row1, out, out_stride);
+    multiply_groups<Int8Group<16>, Int8Group<16>>(neon_dotprod::matmul_int8_group, w, acts, row0, row1, out,
+                                                  out_stride);
   }
 }
 
