@@ -50,6 +50,7 @@ void multiply_unpacked_groups(const MatrixView& w, const Activations& acts, size
         unpack_block(panel + g * kGroupBytes, n, block);
         const Ahead ahead(panel + (g + n) * kGroupBytes, kBlockGroups * kGroupBytes, count / kTileTokens);
         for_each_token_tile(count, ahead, [&]<size_t T>(size_t t) {
+          if (g + n == groups) expect_outputs(out + (token + t) * out_stride + row, T, out_stride);
           const size_t first = (token + t) * groups + g;
           Multiply::template multiply<T>(block, n, acts.q + (token + t) * w.cols + g * kGroup, w.cols,
                                          acts.scales + first, acts.sums + first, groups,
