@@ -140,9 +140,9 @@ inline const std::byte* packed_group(const MatrixView& w, size_t panel, size_t g
 
 // A product of many tokens, but for the groups with scales of their own.
 //   Levels   kPlanes; kPackedGroup, bytes of a packed group; unpack(w, panel, first group, groups, bytes)
-//   writes the planes of some groups Sums     multiply<T>(bytes, groups, x, x_stride, totals) adds to the
-//   totals (T, 16) Scales   inputs(acts) are (tokens, cols) bytes; begin(w, acts, panel, token, totals) is
-//   where the 16 sums
+//            writes the planes of some groups
+//   Sums     multiply<T>(bytes, groups, x, x_stride, totals) adds to the totals (T, 16)
+//   Scales   inputs(acts) are (tokens, cols) bytes; begin(w, acts, panel, token, totals) is where the 16 sums
 //            begin; finish(w, acts, panel, token, totals, rows, out) makes the first `rows` outputs of them
 template <typename Levels, typename Sums, typename Scales>
 void multiply_unpacked(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
