@@ -94,6 +94,13 @@ Result<void> apply_packed(const Metadata& metadata, TensorInfo& tensor) {
     if (row.name != form) continue;
     tensor.encoding = row.encoding;
     tensor.shape = *shape;
+    const size_t block = scaled_block(tensor.encoding);
+    if (tensor.columns() % block != 0) {
+      return fail(ErrorCode::kInvalidFile, where,
+                  fmt::format("expected rows of whole blocks of {} columns, found {} columns", block,
+                              tensor.columns()),
+                  kAgain);
+    }
     const size_t row_bytes = tensor.row_bytes();
     if (row_bytes <= stored_bytes && tensor.rows() == stored_bytes / row_bytes &&
         stored_bytes % row_bytes == 0) {
