@@ -47,6 +47,13 @@ LogicalColumns columns_of(const ModelConfig& config) {
   };
 }
 
+// Whether anything bears that name. What cannot be looked at (a loop of links, a folder without permission)
+// is there: reading it will tell what is wrong with it.
+bool is_there(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::status(path, error).type() != std::filesystem::file_type::not_found;
+}
+
 }  // namespace
 
 Result<kernels::KernelTable> kernel_table_of(const ModelOptions& options) {
@@ -141,9 +148,9 @@ Result<void> Model::open_folder(bool tokenizer) {
   if (!checkpoint) return fail(std::move(checkpoint.error()));
   source_ = std::move(*checkpoint);
   std::string path = folder_ + "/" + kCompiledTokenizerFile;
-  const bool compiled = std::filesystem::exists(path);
+  const bool compiled = is_there(path);
   if (!compiled) path = folder_ + "/tokenizer.json";
-  if (!tokenizer || !std::filesystem::exists(path)) return {};
+  if (!tokenizer || !is_there(path)) return {};
   return take_tokenizer(compiled ? Tokenizer::read_compiled(path) : Tokenizer::read(path), path);
 }
 
