@@ -16,6 +16,7 @@
 #include "engine/synthetic_tokenizer.h"
 #include "kernels/kernel_registry.h"
 #include "loader/checkpoint.h"
+#include "loader/config_text.h"
 #include "loader/gguf_config.h"
 #include "loader/gguf_tokenizer.h"
 #include "loader/hub.h"
@@ -247,7 +248,11 @@ Result<void> Model::choose_scheme(const std::string& asked) {
 }
 
 Result<void> Model::compute_fingerprint() {
-  std::string text = to_string(scheme_);
+  std::string text = to_string(scheme_) + "|" + config_text(config_);
+  // Of one instruction set to the next, sums in float differ in their last bits.
+  for (const kernels::KernelVariant& variant : kernels::float_variants(kernels_)) {
+    text += "|" + variant.name();
+  }
   for (const TensorInfo& tensor : source_->tensors()) {
     text += fmt::format("|{} {} {} {}", tensor.name, dtype_name(tensor.dtype), encoding_name(tensor.encoding),
                         tensor.elements());
