@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/scheme.h"
+#include "engine/group_fit.h"
 #include "engine/static_linear.h"
 #include "kernels/pack.h"
 #include "kernels/static_scales.h"

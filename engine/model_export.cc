@@ -18,8 +18,8 @@
 #include "engine/bf16_export.h"
 #include "engine/chat_detect.h"
 #include "engine/gguf_export.h"
+#include "engine/group_fit.h"
 #include "engine/tensor_plan.h"
-#include "engine/weight_plan.h"
 #include "loader/config_writer.h"
 #include "loader/tokenizer_compiled.h"
 

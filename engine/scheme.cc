@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/group_fit.h"
+
 namespace gemma {
 namespace {
 

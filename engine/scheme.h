@@ -6,9 +6,9 @@
 //   name     := f32 | bf16 | int8 | int4 | int4-channel | w8a4 | mobile | stored
 //   bits     := 2 | 3 | 4 | 8 (weights), 4 | 8 (activations)
 //   weights  := "t" per tensor | "c" per output channel | "g" N per group of N columns
-//   inputs   := nothing: per token | "g" N per group (8 columns or more) | "s" static scales of the
-//   checkpoint z        := levels with a zero point (kernels/affine.h) instead of symmetric ones class    :=
-//   embed | ple | head | attn | mlp | experts | ple_gate | ple_model
+//   inputs   := nothing: per token | "g" N per group | "s" static scales of the checkpoint
+//   z        := levels with a zero point (kernels/affine.h) instead of symmetric ones
+//   class    := embed | ple | head | attn | mlp | experts | ple_gate | ple_model
 //
 // int8 = w8ca8, int4 = w4g32a8g32, int4-channel = w4ca8, w8a4 = w8ca4: these run in integers. `fake:`
 // computes the same function in float32: quantize, dequantize, multiply. A spelled form without `a` keeps
@@ -33,9 +33,6 @@
 #include "loader/result.h"
 
 namespace gemma {
-
-// Fewer columns per scale of an input would cost more than its levels do; scratch is sized for it (linear.h).
-inline constexpr size_t kSmallestActivationGroup = 8;
 
 // What a tensor is to a scheme. kFloat: norms, router, layer scalars; never quantized.
 enum class TensorClass { kEmbed, kPle, kHead, kAttention, kMlp, kExperts, kPleGate, kPleModel, kFloat };

@@ -71,15 +71,15 @@ Result<StoredTensor> StoredTensor::open(const TensorSource& source, const Tensor
     stored.group_ = panel_scale_columns(stored.panels_.front());
     return stored;
   }
-  const size_t block = scaled_block(tensor.encoding);
+  stored.bits_ = encoding_bits(tensor.encoding);
+  stored.group_ = inner_group(tensor.encoding);
+  const size_t block = tensor.encoding == Encoding::kQ6_K ? 256 : std::max<size_t>(stored.group_, 1);
   if (tensor.columns() % block != 0) {
     return fail(
         ErrorCode::kInvalidFile, place(tensor),
         fmt::format("expected rows of whole blocks of {} columns, found {} columns", block, tensor.columns()),
         "the file is damaged: fetch or make it again");
   }
-  stored.bits_ = encoding_bits(tensor.encoding);
-  stored.group_ = inner_group(tensor.encoding);
   if (stored.group_ == 0) {
     Result<void> opened = stored.open_scales();
     if (!opened) return fail(std::move(opened.error()));

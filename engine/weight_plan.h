@@ -42,10 +42,6 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
 Result<Placement> fitting_placement(const ModelConfig& config, const Scheme& scheme,
                                     const TensorSource& source);
 
-// kUsage naming every tensor whose columns are no whole number of the scheme's groups, of weights or of
-// inputs: the per-layer table by the part of a row that a layer has, a tied head as the head it is as well.
-Result<void> check_groups(const ModelConfig& config, const Scheme& scheme);
-
 // kUsage if the scheme names a layer that the model does not have.
 Result<void> check_layers(const ModelConfig& config, const Scheme& scheme);
 

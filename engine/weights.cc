@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/group_fit.h"
 #include "engine/static_matrix.h"
 #include "engine/weight_plan.h"
 #include "kernels/pack.h"

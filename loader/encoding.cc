@@ -104,18 +104,6 @@ int encoding_bits(Encoding encoding) {
   return 0;
 }
 
-size_t scaled_block(Encoding encoding) {
-  switch (encoding) {
-    case Encoding::kQ4_0:
-    case Encoding::kQ8_0:
-      return 32;
-    case Encoding::kQ6_K:
-      return 256;
-    default:
-      return 1;
-  }
-}
-
 size_t encoded_row_bytes(Encoding encoding, Dtype dtype, size_t columns) {
   const auto blocks = [columns](size_t width) { return (columns + width - 1) / width; };
   switch (encoding) {

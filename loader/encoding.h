@@ -38,10 +38,6 @@ std::string_view encoding_name(Encoding encoding);  // "plain", "Q4_0", "packed 
 // Bits of a stored level; 0 for kPlain and kPanels.
 int encoding_bits(Encoding encoding);
 
-// Columns of a block that carries scales of its own, of which rows have whole ones only; 1 where there are no
-// such blocks.
-size_t scaled_block(Encoding encoding);
-
 // Bytes of one row of `columns` elements; 0 for kPanels. `dtype` counts for kPlain only.
 size_t encoded_row_bytes(Encoding encoding, Dtype dtype, size_t columns);
 
