@@ -77,14 +77,15 @@ Result<std::unique_ptr<Model>> load_f32(const fs::path& folder) {
 
 TEST_CASE("a model of zeros loads, so that what is refused below is the one tensor that differs") {
   const Folder folder;
-  write_model(folder.path, {}, {});
+  write_model(folder.path, nlohmann::json::object(), {});
   const auto model = load_f32(folder.path);
   CHECK_MESSAGE(model.has_value(), model.error().message());
 }
 
 TEST_CASE("a scalar that says it is a block of 32 levels is refused") {
   const Folder folder;
-  write_model(folder.path, {}, {{"layers.0.layer_scalar", {"rows:q8_0 1 BF16", std::vector<std::byte>(34)}}});
+  write_model(folder.path, nlohmann::json::object(),
+              {{"layers.0.layer_scalar", {"rows:q8_0 1 BF16", std::vector<std::byte>(34)}}});
   const auto model = load_f32(folder.path);
   REQUIRE_FALSE(model.has_value());
   CHECK(model.error().code == ErrorCode::kInvalidFile);

@@ -90,7 +90,7 @@ TEST_CASE("groups that do not divide the columns are refused with every tensor t
         run_program({GEMMA_QUANTIZE, "-m", kModel, "--to", to, "--scheme", scheme, "-o", out});
     CHECK(run.exit_code == 2);
     CHECK(run.messages.find(std::string("embed_tokens.weight: 192 columns, ") + group) != std::string::npos);
-    CHECK(run.messages.find("layers.5.mlp.down_proj.weight: ") != std::string::npos);
+    CHECK(run.messages.find("layers.5.mlp.up_proj.weight: ") != std::string::npos);
     CHECK_FALSE(fs::exists(out + ".partial"));
   }
 }

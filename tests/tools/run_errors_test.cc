@@ -73,7 +73,7 @@ TEST_CASE("a model folder whose files cannot be looked at is refused by every pr
   refuses({"-m", model}, 3, model + "/tokenizer.gemma: ");
   for (const std::vector<std::string>& command :
        {std::vector<std::string>{GEMMA_EVAL, "tokenize", "-m", model, "--text", "hi"},
-        {GEMMA_BENCH, "-m", model, "--quick"},
+        {GEMMA_BENCH, "-m", model, "--prompt-tokens", "4"},
         {GEMMA_QUANTIZE, "-m", model, "-o", folder.file("out")}}) {
     CAPTURE(command.front());
     const Outcome run = run_program(command);
