@@ -3,11 +3,11 @@
 #include <string_view>
 
 #include "tools/bench_commands.h"
-#include "tools/program_main.h"
+#include "tools/guarded_program.h"
 
 int main(int argc, char** argv) {
   using namespace gemma;
-  return program_main("gemma-bench", argv, [&] {
+  return guarded_program("gemma-bench", argv, [&] {
     const std::string_view command = argc > 1 ? argv[1] : "";
     return command == "compare"     ? bench_compare(argc - 1, argv + 1)
            : command == "alternate" ? bench_alternate(argc - 1, argv + 1)

@@ -8,8 +8,8 @@
 #include "tools/eval_perplexity.h"
 #include "tools/eval_report.h"
 #include "tools/eval_tokenize.h"
+#include "tools/guarded_program.h"
 #include "tools/options_command.h"
-#include "tools/program_main.h"
 
 int main(int argc, char** argv) {
   using gemma::Command;
@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
        gemma::eval_layers},
       {"report", "make one page for a browser out of measurements", gemma::eval_report},
   };
-  return gemma::program_main("gemma-eval", argv, [&] {
+  return gemma::guarded_program("gemma-eval", argv, [&] {
     return gemma::run_command("gemma-eval", "Looks into Gemma 4 models: what they compute and what they are.",
                               kCommands, argc, argv);
   });

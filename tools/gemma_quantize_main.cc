@@ -10,7 +10,7 @@
 #include "engine/activation_scales.h"
 #include "engine/model_export.h"
 #include "tools/eval_model.h"
-#include "tools/program_main.h"
+#include "tools/guarded_program.h"
 #include "tools/progress_bar.h"
 #include "tools/quantize_calibration.h"
 #include "tools/quantize_options.h"
@@ -109,7 +109,7 @@ Result<void> run(const QuantizeFlags& flags) {
 
 int main(int argc, char** argv) {
   using namespace gemma;
-  return program_main(kProgram, argv, [&] {
+  return guarded_program(kProgram, argv, [&] {
     QuantizeFlags flags;
     Options options = quantize_options(flags);
     if (std::optional<ExitCode> done = options.handle(argc, argv)) return *done;

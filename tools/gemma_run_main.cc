@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "tools/program_main.h"
+#include "tools/guarded_program.h"
 #include "tools/run_answer.h"
 #include "tools/run_chat.h"
 #include "tools/run_options.h"
@@ -106,7 +106,7 @@ Result<void> run(const RunFlags& flags) {
 
 int main(int argc, char** argv) {
   using namespace gemma;
-  return program_main(kProgram, argv, [&] {
+  return guarded_program(kProgram, argv, [&] {
     if (argc > 1 && std::string_view(argv[1]) == "pull") return run_pull(argc - 1, argv + 1);
     RunFlags flags;
     Options options = run_options(flags);

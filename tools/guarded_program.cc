@@ -1,4 +1,4 @@
-#include "tools/program_main.h"
+#include "tools/guarded_program.h"
 
 #include <exception>
 
@@ -8,7 +8,7 @@
 
 namespace gemma {
 
-int program_main(const char* name, char** argv, const std::function<ExitCode()>& body) {
+int guarded_program(const char* name, char** argv, const std::function<ExitCode()>& body) {
   set_up_runtime(argv);
   report_truncated_mapping(name);
   report_out_of_memory(name);
