@@ -309,10 +309,7 @@ Result<void> Exporter::compare(const Planned& planned, const Matrix& matrix, siz
   for (Result<void>& outcome : outcomes) {
     if (!outcome) return std::move(outcome);
   }
-  for (const RoundingError& row : by_row) {
-    sum.squared_error += row.squared_error;
-    sum.squares += row.squares;
-  }
+  for (const RoundingError& row : by_row) sum.add(row);
   return {};
 }
 
@@ -400,10 +397,7 @@ Result<void> Exporter::write_table(const Planned& planned, PackedTensor& told) {
     for (Result<void>& outcome : outcomes) {
       if (!outcome) return std::move(outcome);
     }
-    for (size_t r = 0; r < n; ++r) {
-      sum.squared_error += errors[r].squared_error;
-      sum.squares += errors[r].squares;
-    }
+    for (size_t r = 0; r < n; ++r) sum.add(errors[r]);
     Result<void> done = put_all(std::move(packed));
     if (!done) return done;
     count(uint64_t{n} * tensor.columns());
@@ -492,11 +486,6 @@ Result<PackedReport> Exporter::run() {
 }
 
 }  // namespace
-
-double PackedTensor::on_grid_share() const {
-  if (!on_grid || groups == 0) return 0;
-  return static_cast<double>(groups - off_grid_groups) / static_cast<double>(groups);
-}
 
 Result<PackedReport> export_packed(const ModelConfig& config, const TensorSource& source,
                                    const Scheme& scheme, const kernels::KernelTable& kernels,

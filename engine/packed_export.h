@@ -38,7 +38,11 @@ struct PackedTensor {
   double mean_squared_error = 0;  // against the source's values; 0 where nothing was rounded
   double snr_db = 0;              // 10 log10(sum w^2 / sum error^2); infinity where nothing was rounded
 
-  double on_grid_share() const;  // of the groups; 0 if the tensor has no grid
+  // Of the groups; 0 if the tensor has no grid.
+  double on_grid_share() const {
+    if (!on_grid || groups == 0) return 0;
+    return static_cast<double>(groups - off_grid_groups) / static_cast<double>(groups);
+  }
 };
 
 struct PackedReport {
