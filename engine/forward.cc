@@ -162,9 +162,9 @@ Result<Forward> Forward::create(const ModelConfig& config, const Weights& weight
 Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
   observer_ = request.observer;
   const size_t layers = config_->layers.size();
-  // Index, within the rows in flight, of the first whose logits (or hidden states) somebody waits for.
+  // Rows before the first whose logits (or hidden states) somebody waits for.
   const bool every_row = request.all_layers || request.on_hidden != nullptr;
-  const size_t first_wanted = every_row ? 0 : request.logits_from;
+  const size_t dropped = every_row ? 0 : std::min(request.logits_from, request.tokens.size());
   const Rows all{request.position, request.tokens.size(), 0};
   const auto wanted = [&](Rows rows) {
     rows.keep_from(request.position + request.logits_from - rows.first);
@@ -175,8 +175,8 @@ Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
   if (request.on_hidden == nullptr) {
     phases_.run([&](Worker& me) {
       Rows rows = all;
-      if (!begin(me, request)) return;
-      for (size_t i = 0; i < layers && rows.count > 0; ++i) layer(me, i, rows, first_wanted, cache);
+      if (!begin(me, request, dropped)) return;
+      for (size_t i = 0; i < layers && rows.count > 0; ++i) layer(me, i, rows, dropped, cache);
       if (request.on_logits != nullptr) {
         rows = wanted(rows);
         head(me, rows, 0);
@@ -185,7 +185,7 @@ Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
     });
     if (failed_->load()) return first_failure();
   } else {
-    phases_.run([&](Worker& me) { begin(me, request); });
+    phases_.run([&](Worker& me) { begin(me, request, 0); });
     if (failed_->load()) return first_failure();
     const size_t d = config_->hidden_size;
     for (size_t i = 0; i < layers; ++i) {
@@ -216,9 +216,9 @@ Result<void> Forward::first_failure() {
   return first;
 }
 
-bool Forward::begin(Worker& me, const ChunkRequest& request) {
+bool Forward::begin(Worker& me, const ChunkRequest& request, size_t dropped) {
   embed(me, request);
-  if (config_->ple_width > 0) per_layer_inputs(me, request);
+  if (config_->ple_width > 0) per_layer_inputs(me, request, dropped);
   // Each row's angles, used as a whole after the next meeting.
   me.share(request.tokens.size(), [&](size_t r) {
     for (size_t kind : {0, 1}) {
@@ -248,37 +248,58 @@ void Forward::embed(Worker& me, const ChunkRequest& request) {
 }
 
 // p[t, i, :] = (rmsnorm(raw[t, i, :] * d^-0.5) + table[id_t][i, :] * sqrt(width)) * 2^-0.5
-void Forward::per_layer_inputs(Worker& me, const ChunkRequest& request) {
+// Dropped rows need it for the layers i before the last that owns a cache, the others for all.
+void Forward::per_layer_inputs(Worker& me, const ChunkRequest& request, size_t dropped) {
   const size_t tokens = request.tokens.size();
   const size_t d = config_->hidden_size;
   const size_t width = config_->ple_width;
   const size_t total = config_->layers.size() * width;
   float* ple = ple_.as<float>();
   LinearInput input(linear_, x_.as<float>(), tokens, d);
-  multiply(me, weights_->ple_model_projection, input, ple, total);
+  const Matrix& w = weights_->ple_model_projection;
+  const size_t needed = std::min(config_->last_kv_owner() * width, total);
+  if (dropped == 0 || observer_ != nullptr) {  // an observer sees whole matrices
+    multiply(me, w, input, ple, total);
+  } else {
+    const size_t for_all =
+        std::min((needed + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows, total);
+    const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
+    me.take(for_all, linear_grain(for_all, d, tokens, me.threads()), [&](size_t begin, size_t end) {
+      linear_rows(*kernels_, w, acts, linear_, me.thread(), begin, end, ple, total);
+    });
+    const size_t kept = tokens - dropped, left = total - for_all;
+    const kernels::Activations rest = rows_of(acts, dropped, kept);
+    me.take(left, linear_grain(left, d, std::max<size_t>(kept, 1), me.threads()),
+            [&](size_t begin, size_t end) {
+              linear_rows(*kernels_, w, rest, linear_, me.thread(), for_all + begin, for_all + end,
+                          ple + dropped * total, total);
+            });
+    me.meet();
+  }
 
   const std::span<float> table_row(table_rows_.as<float>() + me.thread() * total, total);
   const float projection_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
   me.share(tokens, [&](size_t t) {
-    Result<void> read =
-        weights_->ple_table.row(static_cast<size_t>(request.tokens[t]), reading_[me.thread()], table_row);
+    const size_t columns = t < dropped ? needed : total;
+    Result<void> read = weights_->ple_table.row(static_cast<size_t>(request.tokens[t]), columns,
+                                                reading_[me.thread()], table_row);
     if (!read) {
       outcomes_[me.thread()] = std::move(read);
       failed_->store(true, std::memory_order_relaxed);
       return;
     }
     float* row = ple + t * total;
-    kernels_->scale(row, projection_scale, total);
-    for (size_t i = 0; i < total; i += width) norm(row + i, weights_->ple_projection_norm, width, row + i);
-    kernels_->scale(table_row.data(), weights_->ple_scale, total);
-    kernels_->add(row, table_row.data(), total);
-    kernels_->scale(row, 0.70710678118654752f, total);
+    kernels_->scale(row, projection_scale, columns);
+    for (size_t i = 0; i < columns; i += width) norm(row + i, weights_->ple_projection_norm, width, row + i);
+    kernels_->scale(table_row.data(), weights_->ple_scale, columns);
+    kernels_->add(row, table_row.data(), columns);
+    kernels_->scale(row, 0.70710678118654752f, columns);
   });
 }
 
-void Forward::layer(Worker& me, size_t index, Rows& rows, size_t first_wanted, KvCache& cache) {
+void Forward::layer(Worker& me, size_t index, Rows& rows, size_t dropped, KvCache& cache) {
   const size_t d = config_->hidden_size;
-  attention(me, index, rows, index == config_->last_kv_owner() ? first_wanted : 0, cache);
+  attention(me, index, rows, index == config_->last_kv_owner() ? dropped : 0, cache);
   if (rows.count == 0) return;
   mlp(me, index, rows);
   if (config_->ple_width > 0) per_layer_block(me, index, rows);

@@ -70,7 +70,8 @@ class Forward {
 
   // Runs the chunk, writes its keys and values, hands out what was asked for. Where no logits are wanted a
   // position's work ends after the K/V projection of the last layer that owns a cache: nothing later reads
-  // it. Fails only if a row of the per-layer table cannot be read.
+  // it, and per-layer embeddings are read and projected for the layers before it alone. Fails only if a row
+  // of the per-layer table cannot be read.
   Result<void> run(const ChunkRequest& request, KvCache& cache);
 
  private:
@@ -93,11 +94,12 @@ class Forward {
   };
 
   // What every worker does.
-  bool begin(Worker& me, const ChunkRequest& request);  // false: a row could not be read
+  // `dropped` of the chunk's first rows go no further than the last layer that owns a cache.
+  bool begin(Worker& me, const ChunkRequest& request, size_t dropped);  // false: a row could not be read
   void embed(Worker& me, const ChunkRequest& request);
-  void per_layer_inputs(Worker& me, const ChunkRequest& request);
-  void layer(Worker& me, size_t index, Rows& rows, size_t first_wanted, KvCache& cache);
-  void attention(Worker& me, size_t layer, Rows& rows, size_t first_wanted, KvCache& cache);
+  void per_layer_inputs(Worker& me, const ChunkRequest& request, size_t dropped);
+  void layer(Worker& me, size_t index, Rows& rows, size_t dropped, KvCache& cache);
+  void attention(Worker& me, size_t layer, Rows& rows, size_t dropped, KvCache& cache);
   void attend(Worker& me, size_t layer, const Rows& rows, const KvCache& cache);
   void attend_in_spans(Worker& me, size_t layer, const Rows& rows, const KvCache& cache);
   void mlp(Worker& me, size_t layer, const Rows& rows);

@@ -7,7 +7,7 @@
 
 namespace gemma {
 
-void Forward::attention(Worker& me, size_t index, Rows& rows, size_t first_wanted, KvCache& cache) {
+void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, KvCache& cache) {
   const LayerConfig& layer = config_->layers[index];
   const LayerWeights& w = weights_->layers[index];
   const size_t d = config_->hidden_size;
@@ -48,7 +48,6 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t first_wante
     multiply_ahead(me, w.k, input, k, kv_width);
     if (!layer.k_eq_v) multiply_ahead(me, w.v, input, v, kv_width);
   }
-  const size_t dropped = layer.owns_kv ? std::min(first_wanted, rows.count) : 0;
   if (dropped == 0) multiply_ahead(me, w.q, input, q, q_width);
   me.meet();
   if (layer.owns_kv) me.share(rows.count, cache_row);
