@@ -14,7 +14,8 @@ struct Widths {
   size_t heads = 0;         // heads * head_dim
   size_t kv = 0;            // kv_heads * head_dim
   size_t intermediate = 0;  // of an MLP
-  size_t columns = 0;       // inputs of any matrix
+  size_t columns = 0;       // inputs of any matrix, but
+  size_t made_columns = 0;  // those that another matrix's outputs become at once
 };
 
 Widths widest(const ModelConfig& config) {
@@ -25,8 +26,8 @@ Widths widest(const ModelConfig& config) {
     widths.intermediate = std::max(widths.intermediate, layer.intermediate_size);
   }
   widths.intermediate = std::max(widths.intermediate, config.experts);  // the router's scores
-  widths.columns = std::max(
-      {widths.heads, widths.intermediate, config.hidden_size, config.ple_width, config.expert_width});
+  widths.columns = std::max(widths.heads, config.hidden_size);
+  widths.made_columns = std::max({widths.intermediate, config.ple_width, config.expert_width});
   return widths;
 }
 
@@ -101,12 +102,16 @@ std::vector<Forward::PlannedBuffer> Forward::plan(const ModelConfig& config, siz
   };
 }
 
-LinearScratch::Plan Forward::linear_plan(const ModelConfig& config, size_t chunk, size_t threads) {
-  return LinearScratch::plan(most_rows(config, chunk), widest(config).columns, threads);
+std::array<LinearScratch::Plan, 2> Forward::linear_plans(const ModelConfig& config, size_t chunk,
+                                                         size_t threads) {
+  const Widths w = widest(config);
+  const size_t rows = most_rows(config, chunk);
+  return {LinearScratch::plan(rows, w.columns, threads), LinearScratch::plan(rows, w.made_columns, threads)};
 }
 
 uint64_t Forward::plan_bytes(const ModelConfig& config, size_t chunk, size_t context, size_t threads) {
-  uint64_t bytes = LinearScratch::plan_bytes(most_rows(config, chunk), widest(config).columns, threads);
+  uint64_t bytes = 0;
+  for (const LinearScratch::Plan& plan : linear_plans(config, chunk, threads)) bytes += plan.bytes();
   for (const PlannedBuffer& planned : plan(config, chunk, context, threads)) {
     bytes += uint64_t{planned.rows} * planned.row_floats * sizeof(float);
   }
@@ -115,6 +120,7 @@ uint64_t Forward::plan_bytes(const ModelConfig& config, size_t chunk, size_t con
 
 void Forward::list_memory(std::vector<MemoryRange>& ranges) const {
   linear_.list_memory(ranges);
+  linear_ahead_.list_memory(ranges);
   // The table's accessors are for create(), which fills the buffers; here they are only looked at.
   Forward& self = const_cast<Forward&>(*this);
   for (const PlannedBuffer& planned : plan(*config_, 0, 0, 0)) {
@@ -131,10 +137,13 @@ Result<Forward> Forward::create(const ModelConfig& config, const Weights& weight
   f.team_ = &team;
   f.kernels_ = &kernels;
   f.context_ = context;
-  Result<LinearScratch> scratch =
-      LinearScratch::create(most_rows(config, chunk), widest(config).columns, team.size());
-  if (!scratch) return fail(std::move(scratch.error()));
-  f.linear_ = std::move(*scratch);
+  const Widths widths = widest(config);
+  for (const auto& [linear, columns] :
+       {std::pair(&f.linear_, widths.columns), std::pair(&f.linear_ahead_, widths.made_columns)}) {
+    Result<LinearScratch> scratch = LinearScratch::create(most_rows(config, chunk), columns, team.size());
+    if (!scratch) return fail(std::move(scratch.error()));
+    *linear = std::move(*scratch);
+  }
 
   for (const PlannedBuffer& planned : plan(config, chunk, context, team.size())) {
     Result<Buffer> memory =
@@ -325,9 +334,29 @@ void Forward::multiply_ahead(Worker& me, const Matrix& w, LinearInput& input, fl
   me.meet();
 }
 
-void Forward::multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride) {
+void Forward::multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride,
+                       const Matrix* next) {
   multiply_ahead(me, w, input, out, out_stride);
+  if (next != nullptr) expect(me, *next, input.tokens());
   me.meet();
+}
+
+void Forward::expect(Worker& me, const Matrix& w, size_t tokens) const {
+  expect_rows(me, w, linear_grain(w.view().rows, w.view().cols, tokens, me.threads()), tokens);
+}
+
+void Forward::expect_layer_after(Worker& me, size_t layer, size_t tokens) const {
+  if (layer + 1 == weights_->layers.size()) {
+    return expect_rows(me, weights_->head.matrix(), head_grain(tokens), tokens);
+  }
+  const LayerWeights& w = weights_->layers[layer + 1];
+  expect(me, config_->layers[layer + 1].owns_kv ? w.k : w.q, tokens);
+}
+
+// Whole blocks of peaks.
+size_t Forward::head_grain(size_t tokens) const {
+  const size_t least = linear_grain(config_->vocab_size, config_->hidden_size, tokens, team_->size());
+  return kernels::peak_count(least) * kernels::kPeakBlock;
 }
 
 // Logits of rows [row0, row0 + kLogitRows) of those in flight, as far as there are. A worker caps its part of
@@ -344,9 +373,7 @@ void Forward::head(Worker& me, const Rows& rows, size_t row0) {
   me.meet();
   norm_rows(me, x, weights_->final_norm, n, d, normed);
   LinearInput input(linear_, normed, n, d);
-  const size_t least = linear_grain(vocab, d, n, me.threads());
-  const size_t grain = kernels::peak_count(least) * kernels::kPeakBlock;
-  expect_rows(me, w, grain, n);
+  const size_t grain = head_grain(n);
   const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
   const auto capped = [&](size_t begin, size_t end) {
     for (size_t t = 0; t < n; ++t) {

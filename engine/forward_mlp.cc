@@ -8,36 +8,38 @@
 
 namespace gemma {
 
-// gate = gelu(W_gate x) * W_up x. A worker multiplies some rows of both matrices and joins them while they
-// are in its cache.
-void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, size_t width) {
+// gate = gelu(W_gate x) * W_up x, the input `hidden` of the matrix down. A worker multiplies some rows of
+// both matrices, joins them and makes levels of them while they are in its cache.
+void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, LinearInput& hidden,
+                          size_t width) {
   float* gate = gate_.as<float>();
   float* up = up_.as<float>();
   const size_t tokens = input.tokens();
+  // Both parts of all tokens: half of a second-level cache.
+  constexpr size_t kFloats = size_t{1} << 16, kRows = 2 * kernels::kPanelRows;
+  const size_t fits = std::max<size_t>(kFloats / tokens / kRows, 1) * kRows;
+  const size_t grain = std::min(fits, linear_grain(width, config_->hidden_size, tokens, me.threads()));
+  const bool in_pieces = hidden.in_pieces(w.down.input(), grain);
+  const auto join = [&](size_t begin, size_t end) {
+    for (size_t t = 0; t < tokens; ++t) {
+      kernels_->gelu_mul(gate + t * width + begin, up + t * width + begin, end - begin);
+      if (in_pieces) hidden.make_piece(*kernels_, t, begin, end);
+    }
+  };
   if (observer_ != nullptr || !(w.gate.input() == w.up.input())) {
     multiply_ahead(me, w.gate, input, gate, width);
     multiply(me, w.up, input, up, width);
-    const size_t columns = width * me.thread() / me.threads();
-    const size_t end = width * (me.thread() + 1) / me.threads();
-    for (size_t t = 0; t < tokens; ++t) {
-      kernels_->gelu_mul(gate + t * width + columns, up + t * width + columns, end - columns);
-    }
-    return me.meet();
+    me.take(width, grain, join);
+  } else {
+    const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
+    me.take(width, grain, [&](size_t begin, size_t end) {
+      linear_rows(*kernels_, w.gate, acts, linear_, me.thread(), begin, end, gate, width);
+      linear_rows(*kernels_, w.up, acts, linear_, me.thread(), begin, end, up, width);
+      join(begin, end);
+    });
   }
-  // Both parts of all tokens: half of a second-level cache.
-  constexpr size_t kFloats = size_t{1} << 16;
-  const size_t fits = std::max<size_t>(kFloats / tokens / kernels::kPanelRows, 1) * kernels::kPanelRows;
-  const size_t grain = std::min(fits, linear_grain(width, config_->hidden_size, tokens, me.threads()));
-  expect_rows(me, w.gate, grain, tokens);
-  const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
-  me.take(width, grain, [&](size_t begin, size_t end) {
-    linear_rows(*kernels_, w.gate, acts, linear_, me.thread(), begin, end, gate, width);
-    linear_rows(*kernels_, w.up, acts, linear_, me.thread(), begin, end, up, width);
-    for (size_t t = 0; t < tokens; ++t) {
-      kernels_->gelu_mul(gate + t * width + begin, up + t * width + begin, end - begin);
-    }
-  });
-  me.meet();
+  expect(me, w.down, tokens);
+  if (!in_pieces) me.meet();
 }
 
 void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
@@ -49,9 +51,17 @@ void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
   float* branch = branch_.as<float>();
   norm_rows(me, x, w.pre_feedforward_norm, rows.count, d, normed);
   LinearInput input(linear_, normed, rows.count, d);
-  gate_and_up(me, w, input, width);
-  LinearInput hidden(linear_, gate_.as<float>(), rows.count, width);
-  multiply(me, w.down, hidden, branch, d);
+  LinearInput hidden(linear_ahead_, gate_.as<float>(), rows.count, width);
+  gate_and_up(me, w, input, hidden, width);
+  multiply_ahead(me, w.down, hidden, branch, d);
+  if (config_->experts > 0) {
+    expect(me, w.router, rows.count);
+  } else if (config_->ple_width > 0) {
+    expect(me, w.ple_gate, rows.count);
+  } else {
+    expect_layer_after(me, index, rows.count);
+  }
+  me.meet();
   if (config_->experts > 0) {
     experts(me, index, rows);
     const float* moe = moe_.as<float>();
@@ -181,7 +191,7 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
       std::memcpy(hidden_rows + i * width, gate_up + i * 2 * width, width * sizeof(float));
       kernels_->gelu_mul(hidden_rows + i * width, gate_up + i * 2 * width + width, width);
     });
-    LinearInput hidden(linear_, hidden_rows, count, width);
+    LinearInput hidden(linear_ahead_, hidden_rows, count, width);
     const kernels::Activations levels = hidden.prepare(*kernels_, me, w.expert_down[first].input());
     take_rows(first, last, d, width, [&](size_t e, size_t begin, size_t end) {
       const size_t at = expert_begin_[e] - place0;
@@ -229,10 +239,30 @@ void Forward::per_layer_block(Worker& me, size_t index, const Rows& rows) {
   float* branch = branch_.as<float>();
   const float* ple = row(ple_, rows, total) + index * width;
   LinearInput input(linear_, x, rows.count, d);
-  multiply(me, w.ple_gate, input, gate, width);
-  me.share(rows.count, [&](size_t r) { kernels_->gelu_mul(gate + r * width, ple + r * total, width); });
-  LinearInput hidden(linear_, gate, rows.count, width);
-  multiply(me, w.ple_projection, hidden, branch, d);
+  LinearInput hidden(linear_ahead_, gate, rows.count, width);
+  const size_t grain = linear_grain(width, d, rows.count, me.threads());
+  const bool in_pieces = hidden.in_pieces(w.ple_projection.input(), grain);
+  const auto join = [&](size_t begin, size_t end) {
+    for (size_t r = 0; r < rows.count; ++r) {
+      kernels_->gelu_mul(gate + r * width + begin, ple + r * total + begin, end - begin);
+      if (in_pieces) hidden.make_piece(*kernels_, r, begin, end);
+    }
+  };
+  if (observer_ != nullptr) {
+    multiply(me, w.ple_gate, input, gate, width);
+    me.take(width, grain, join);
+  } else {
+    const kernels::Activations acts = input.prepare(*kernels_, me, w.ple_gate.input());
+    me.take(width, grain, [&](size_t begin, size_t end) {
+      linear_rows(*kernels_, w.ple_gate, acts, linear_, me.thread(), begin, end, gate, width);
+      join(begin, end);
+    });
+  }
+  expect(me, w.ple_projection, rows.count);
+  if (!in_pieces) me.meet();
+  multiply_ahead(me, w.ple_projection, hidden, branch, d);
+  expect_layer_after(me, index, rows.count);
+  me.meet();
   add_normed(me, branch, w.post_ple_norm, rows.count, x);
 }
 

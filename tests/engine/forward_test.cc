@@ -1,4 +1,4 @@
-// What a chunk costs: bytes read for tokens that nobody waits for.
+// What a chunk costs: bytes read for tokens that nobody waits for, meetings of the threads.
 #include <atomic>
 #include <cstring>
 #include <vector>
@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "engine/forward.h"
+#include "engine/model.h"
 #include "engine/stored_tensor.h"
 #include "engine/synthetic.h"
 #include "engine/synthetic_mobile.h"
@@ -96,6 +97,65 @@ TEST_CASE("the beginning of a row is what the whole row begins with, and reads n
       }
     }
   }
+}
+
+// Meetings of a chunk: those of its beginning and its head, and those of each layer.
+struct Meetings {
+  size_t decode, prefill;  // of a layer
+};
+
+Meetings meetings_of(const std::string& name, const std::string& scheme) {
+  ModelOptions options;
+  options.scheme = scheme;
+  options.threads = 2;
+  options.tokenizer = false;
+  const auto model = Model::load(name, options);
+  REQUIRE_MESSAGE(model.has_value(), model.error().message());
+  const ModelConfig& config = (*model)->config();
+  auto cache = KvCache::create(config, {64, 16, 16, kernels::KvType::kF32});
+  auto forward = Forward::create(config, (*model)->weights(), (*model)->team(), (*model)->kernels(), 16, 64);
+  REQUIRE((cache.has_value() && forward.has_value()));
+  const LogitsSink ignore = [](size_t, std::span<const float>) {};
+  const auto of_a_layer = [&](std::vector<int32_t> tokens, size_t position) {
+    const uint32_t before = forward->meetings();
+    ChunkRequest request;
+    request.tokens = tokens;
+    request.position = position;
+    request.logits_from = tokens.size() - 1;
+    request.on_logits = &ignore;
+    request.all_layers = true;
+    REQUIRE(forward->run(request, *cache).has_value());
+    const size_t begin = config.ple_width > 0 ? 3 : 1, head = 3, layers = config.layers.size();
+    const size_t in_layers = forward->meetings() - before - begin - head;
+    CHECK(in_layers % layers == 0);
+    return in_layers / layers;
+  };
+  const size_t prefill = of_a_layer({2, 5, 9, 30, 7}, 0);
+  return {of_a_layer({11}, 5), prefill};
+}
+
+TEST_CASE("threads meet in a layer as often as docs/decisions/005 says") {
+  struct Case {
+    const char* name;
+    size_t decode_pieces, prefill_pieces;  // levels made where the numbers are
+    size_t decode_rows, prefill_rows;      // one scale per token
+  };
+  const std::string goldens = std::string(GEMMA_TEST_DATA) + "/goldens/";
+  for (const Case& expected : {Case{"synthetic:tiny", 12, 11, 15, 14}, Case{"tiny-dense", 9, 8, 11, 10}}) {
+    CAPTURE(expected.name);
+    const bool synthetic = std::string(expected.name).starts_with("synthetic");
+    const std::string name = synthetic ? expected.name : goldens + expected.name;
+    for (const char* scheme : {"int4", "bf16"}) {
+      CAPTURE(scheme);
+      const Meetings found = meetings_of(name, scheme);
+      CHECK(found.decode == expected.decode_pieces);
+      CHECK(found.prefill == expected.prefill_pieces);
+    }
+    const Meetings found = meetings_of(name, "int8");
+    CHECK(found.decode == expected.decode_rows);
+    CHECK(found.prefill == expected.prefill_rows);
+  }
+  CHECK(meetings_of("synthetic:tiny", "mobile").decode == 12);
 }
 
 }  // namespace
