@@ -10,8 +10,8 @@
 // their rows; attention by heads, positions and spans of keys. Where a matrix's outputs become the next one's
 // input (heads to output projection, gate and up to down, per-layer gate to projection), whoever computed some
 // columns makes levels of them at once, if their scale is a group's or static. A layer then has 9 meetings for
-// one token and 8 for several, else, with a scale per token, 11 and 10. Per-layer embeddings add 3 (4).
-// tests/engine/forward_test.cc counts them.
+// one token and 8 for several, else, with a scale per token, 11 and 10. Per-layer embeddings add 3 (4), experts
+// 7 (8). tests/engine/forward_test.cc counts them.
 #pragma once
 
 #include <array>

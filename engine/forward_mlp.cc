@@ -74,7 +74,7 @@ void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
   add_normed(me, branch, w.post_feedforward_norm, rows.count, x);
 }
 
-// Each token's experts and their weights, and the tokens of each expert.
+// Each token's experts and their weights, the tokens of each expert, and what they read and add up to.
 void Forward::route(Worker& me, const LayerWeights& w, const Rows& rows) {
   const size_t d = config_->hidden_size;
   const size_t n = config_->experts;
@@ -113,6 +113,8 @@ void Forward::route(Worker& me, const LayerWeights& w, const Rows& rows) {
     }
     std::sort(experts, experts + chosen,
               [](const Routed& a, const Routed& b) { return a.expert < b.expert; });
+    norm(x + r * d, w.pre_feedforward_norm_2, d, normed + r * d);
+    std::fill_n(moe_.as<float>() + r * d, d, 0.0f);
   });
   me.meet();
   if (me.thread() == 0) {
@@ -140,8 +142,7 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
   const size_t chosen = config_->experts_per_token;
   const size_t width = config_->expert_width;
   const size_t room = expert_out_.bytes() / sizeof(float) / d;
-  const float* x = row(x_, rows, d);
-  float* normed = row(normed_, rows, d);
+  const float* normed = row(normed_, rows, d);
   float* in = expert_in_.as<float>();
   float* out = expert_out_.as<float>();
   float* moe = moe_.as<float>();
@@ -149,26 +150,23 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
   float* hidden_rows = expert_hidden_.as<float>();
 
   route(me, w, rows);
-  me.share(rows.count, [&](size_t r) {
-    norm(x + r * d, w.pre_feedforward_norm_2, d, normed + r * d);
-    std::fill_n(moe + r * d, d, 0.0f);
-  });
-  me.meet();
 
   const auto same_input = [&](size_t a, size_t b) {
     return w.expert_gate_up[a].input() == w.expert_gate_up[b].input() &&
            w.expert_down[a].input() == w.expert_down[b].input();
   };
+  const auto grain_of = [&](size_t first, size_t last, size_t matrix_rows, size_t cols) {
+    const size_t tokens = (expert_begin_[last] - expert_begin_[first]) / (last - first) + 1;
+    return linear_grain(matrix_rows, cols, tokens, me.threads());
+  };
   // Rows of some experts' matrices, one after the other: calls body(expert, first row, end row).
   const auto take_rows = [&](size_t first, size_t last, size_t matrix_rows, size_t cols, const auto& body) {
-    const size_t tokens = (expert_begin_[last] - expert_begin_[first]) / (last - first) + 1;
-    const size_t grain = std::min(linear_grain(matrix_rows, cols, tokens, me.threads()), matrix_rows);
+    const size_t grain = grain_of(first, last, matrix_rows, cols);
     const size_t parts = (matrix_rows + grain - 1) / grain;
     me.take((last - first) * parts, 1, [&](size_t item, size_t) {
       const size_t e = first + item / parts, begin = item % parts * grain;
       if (expert_begin_[e] < expert_begin_[e + 1]) body(e, begin, std::min(begin + grain, matrix_rows));
     });
-    me.meet();
   };
 
   for (size_t first = 0, last = 0; first < n; first = last) {
@@ -181,23 +179,41 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
       std::memcpy(in + i * d, normed + expert_tokens_[place0 + i] * d, d * sizeof(float));
     });
     LinearInput input(linear_, in, count, d);
+    LinearInput hidden(linear_ahead_, hidden_rows, count, width);
     const kernels::Activations acts = input.prepare(*kernels_, me, w.expert_gate_up[first].input());
-    take_rows(first, last, 2 * width, d, [&](size_t e, size_t begin, size_t end) {
+    const auto multiply_rows = [&](size_t e, size_t begin, size_t end) {
       const size_t at = expert_begin_[e] - place0;
       linear_rows(*kernels_, w.expert_gate_up[e], rows_of(acts, at, expert_begin_[e + 1] - place0 - at),
                   linear_, me.thread(), begin, end, gate_up + at * 2 * width, 2 * width);
-    });
-    me.share(count, [&](size_t i) {
-      std::memcpy(hidden_rows + i * width, gate_up + i * 2 * width, width * sizeof(float));
-      kernels_->gelu_mul(hidden_rows + i * width, gate_up + i * 2 * width + width, width);
-    });
-    LinearInput hidden(linear_ahead_, hidden_rows, count, width);
+    };
+    const auto join = [&](size_t i, size_t begin, size_t end) {
+      float* to = hidden_rows + i * width;
+      std::memcpy(to + begin, gate_up + i * 2 * width + begin, (end - begin) * sizeof(float));
+      kernels_->gelu_mul(to + begin, gate_up + i * 2 * width + width + begin, end - begin);
+    };
+    if (width % kernels::kPanelRows == 0) {  // both halves of a matrix begin with a panel
+      const bool in_pieces = hidden.in_pieces(w.expert_down[first].input(), grain_of(first, last, width, d));
+      take_rows(first, last, width, d, [&](size_t e, size_t begin, size_t end) {
+        multiply_rows(e, begin, end);
+        multiply_rows(e, width + begin, width + end);
+        for (size_t i = expert_begin_[e] - place0; i < expert_begin_[e + 1] - place0; ++i) {
+          join(i, begin, end);
+          if (in_pieces) hidden.make_piece(*kernels_, i, begin, end);
+        }
+      });
+      if (!in_pieces) me.meet();
+    } else {
+      take_rows(first, last, 2 * width, d, multiply_rows);
+      me.meet();
+      me.share(count, [&](size_t i) { join(i, 0, width); });
+    }
     const kernels::Activations levels = hidden.prepare(*kernels_, me, w.expert_down[first].input());
     take_rows(first, last, d, width, [&](size_t e, size_t begin, size_t end) {
       const size_t at = expert_begin_[e] - place0;
       linear_rows(*kernels_, w.expert_down[e], rows_of(levels, at, expert_begin_[e + 1] - place0 - at),
-                  linear_, me.thread(), begin, end, out + at * d, d);
+                  linear_ahead_, me.thread(), begin, end, out + at * d, d);
     });
+    me.meet();
     observe_experts(me, w, first, last);
     me.share(rows.count, [&](size_t r) {
       for (size_t i = r * chosen; i < (r + 1) * chosen; ++i) {
@@ -208,7 +224,7 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
         kernels_->add(moe + r * d, result, d);
       }
     });
-    me.meet();
+    if (last < n) me.meet();  // the next experts write where these rows are read
   }
 }
 

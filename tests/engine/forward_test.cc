@@ -141,7 +141,8 @@ TEST_CASE("threads meet in a layer as often as docs/decisions/005 says") {
     size_t decode_rows, prefill_rows;      // one scale per token
   };
   const std::string goldens = std::string(GEMMA_TEST_DATA) + "/goldens/";
-  for (const Case& expected : {Case{"synthetic:tiny", 12, 11, 15, 14}, Case{"tiny-dense", 9, 8, 11, 10}}) {
+  for (const Case& expected : {Case{"synthetic:tiny", 12, 11, 15, 14}, Case{"tiny-dense", 9, 8, 11, 10},
+                               Case{"tiny-moe", 16, 15, 19, 18}}) {
     CAPTURE(expected.name);
     const bool synthetic = std::string(expected.name).starts_with("synthetic");
     const std::string name = synthetic ? expected.name : goldens + expected.name;
