@@ -2,8 +2,7 @@
 //
 //   panel    16 rows (the last one padded with rows of zeros), one after the other
 //   int4     per 8 columns a 64-byte line: byte row*4 + j holds column j in its low nibble, column 4 + j in
-//   its
-//            high nibble, both as level + 8
+//            its high nibble, both as level + 8
 //            groups of 32: per 32 columns 4 lines (256 bytes), then 16 fp16 scales (32 bytes)
 //            per channel: lines only; columns padded to a multiple of 32 with level 0
 //   int8     per 4 columns a 64-byte line: byte row*4 + j is column j, as signed level; padded to 32 columns
@@ -40,7 +39,9 @@ void unpack_levels(const MatrixView& w, size_t row, int8_t* out);
 float weight_scale(const MatrixView& w, size_t row, size_t col);
 // One level of a panel format, read where the picture above puts it.
 int panel_level(const MatrixView& w, size_t row, size_t col);
-// Levels [col0, col0 + n) of a row of a channel panel as floats; col0 is a multiple of 32.
+// Levels [col0, col0 + n) of a row of a panel, as floats or as they are; col0 is a multiple of 32, and with
+// kInt4Group32 n is at most 32.
 void panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, float* out);
+void panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, int8_t* out);
 
 }  // namespace gemma::kernels
