@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "engine/group_fit.h"
 #include "engine/static_linear.h"
 #include "kernels/pack.h"
 #include "kernels/static_scales.h"
 
 namespace gemma {
 namespace {
-
-constexpr size_t kSmallestGroup = 8;
 
 bool as_it_is(const InputFormat& format) {
   return format.kind == kernels::ActivationKind::kFloat && !format.rounding.rounds();
@@ -24,7 +23,7 @@ bool per_token(const InputFormat& format) {
 
 LinearScratch::Plan LinearScratch::plan(size_t tokens, size_t max_cols, size_t threads) {
   const uint64_t cells = uint64_t{tokens} * max_cols;
-  const uint64_t groups = cells / kSmallestGroup + tokens;
+  const uint64_t groups = cells / kSmallestActivationGroup + tokens;
   return {cells * sizeof(float), cells, groups * sizeof(float), groups * sizeof(int32_t),
           uint64_t{threads} * kernels::kPanelRows * max_cols * sizeof(float)};
 }
