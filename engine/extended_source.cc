@@ -41,6 +41,12 @@ Result<void> ExtendedSource::read_rows(const TensorInfo& tensor, size_t row0, si
   return {};
 }
 
+Result<void> ExtendedSource::read_row_start(const TensorInfo& tensor, size_t row,
+                                            std::span<std::byte> out) const {
+  if (own(tensor) == nullptr) return base_.read_row_start(tensor, row, out);
+  return TensorSource::read_row_start(tensor, row, out);
+}
+
 std::span<const std::byte> ExtendedSource::mapped(const TensorInfo& tensor) const {
   return own(tensor) == nullptr ? base_.mapped(tensor) : std::span<const std::byte>();
 }

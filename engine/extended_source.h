@@ -24,6 +24,7 @@ class ExtendedSource final : public TensorSource {
   std::span<const TensorInfo> tensors() const override { return tensors_; }
   Result<void> read_rows(const TensorInfo& tensor, size_t row0, size_t row1,
                          std::span<std::byte> out) const override;
+  Result<void> read_row_start(const TensorInfo& tensor, size_t row, std::span<std::byte> out) const override;
   std::span<const std::byte> mapped(const TensorInfo& tensor) const override;
   Result<void> read_bytes(const TensorInfo& tensor, uint64_t offset, std::span<std::byte> out) const override;
   std::string_view declared_scheme() const override { return base_.declared_scheme(); }

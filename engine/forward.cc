@@ -14,7 +14,8 @@ struct Widths {
   size_t heads = 0;         // heads * head_dim
   size_t kv = 0;            // kv_heads * head_dim
   size_t intermediate = 0;  // of an MLP
-  size_t columns = 0;       // inputs of any matrix
+  size_t columns = 0;       // inputs of any matrix, but
+  size_t made_columns = 0;  // those that another matrix's outputs become at once
 };
 
 Widths widest(const ModelConfig& config) {
@@ -25,8 +26,8 @@ Widths widest(const ModelConfig& config) {
     widths.intermediate = std::max(widths.intermediate, layer.intermediate_size);
   }
   widths.intermediate = std::max(widths.intermediate, config.experts);  // the router's scores
-  widths.columns = std::max(
-      {widths.heads, widths.intermediate, config.hidden_size, config.ple_width, config.expert_width});
+  widths.columns = std::max(widths.heads, config.hidden_size);
+  widths.made_columns = std::max({widths.intermediate, config.ple_width, config.expert_width});
   return widths;
 }
 
@@ -101,12 +102,16 @@ std::vector<Forward::PlannedBuffer> Forward::plan(const ModelConfig& config, siz
   };
 }
 
-LinearScratch::Plan Forward::linear_plan(const ModelConfig& config, size_t chunk, size_t threads) {
-  return LinearScratch::plan(most_rows(config, chunk), widest(config).columns, threads);
+std::array<LinearScratch::Plan, 2> Forward::linear_plans(const ModelConfig& config, size_t chunk,
+                                                         size_t threads) {
+  const Widths w = widest(config);
+  const size_t rows = most_rows(config, chunk);
+  return {LinearScratch::plan(rows, w.columns, threads), LinearScratch::plan(rows, w.made_columns, threads)};
 }
 
 uint64_t Forward::plan_bytes(const ModelConfig& config, size_t chunk, size_t context, size_t threads) {
-  uint64_t bytes = LinearScratch::plan_bytes(most_rows(config, chunk), widest(config).columns, threads);
+  uint64_t bytes = 0;
+  for (const LinearScratch::Plan& plan : linear_plans(config, chunk, threads)) bytes += plan.bytes();
   for (const PlannedBuffer& planned : plan(config, chunk, context, threads)) {
     bytes += uint64_t{planned.rows} * planned.row_floats * sizeof(float);
   }
@@ -115,6 +120,7 @@ uint64_t Forward::plan_bytes(const ModelConfig& config, size_t chunk, size_t con
 
 void Forward::list_memory(std::vector<MemoryRange>& ranges) const {
   linear_.list_memory(ranges);
+  linear_ahead_.list_memory(ranges);
   // The table's accessors are for create(), which fills the buffers; here they are only looked at.
   Forward& self = const_cast<Forward&>(*this);
   for (const PlannedBuffer& planned : plan(*config_, 0, 0, 0)) {
@@ -131,10 +137,13 @@ Result<Forward> Forward::create(const ModelConfig& config, const Weights& weight
   f.team_ = &team;
   f.kernels_ = &kernels;
   f.context_ = context;
-  Result<LinearScratch> scratch =
-      LinearScratch::create(most_rows(config, chunk), widest(config).columns, team.size());
-  if (!scratch) return fail(std::move(scratch.error()));
-  f.linear_ = std::move(*scratch);
+  const Widths widths = widest(config);
+  for (const auto& [linear, columns] :
+       {std::pair(&f.linear_, widths.columns), std::pair(&f.linear_ahead_, widths.made_columns)}) {
+    Result<LinearScratch> scratch = LinearScratch::create(most_rows(config, chunk), columns, team.size());
+    if (!scratch) return fail(std::move(scratch.error()));
+    *linear = std::move(*scratch);
+  }
 
   for (const PlannedBuffer& planned : plan(config, chunk, context, team.size())) {
     Result<Buffer> memory =
@@ -162,9 +171,9 @@ Result<Forward> Forward::create(const ModelConfig& config, const Weights& weight
 Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
   observer_ = request.observer;
   const size_t layers = config_->layers.size();
-  // Index, within the rows in flight, of the first whose logits (or hidden states) somebody waits for.
+  // Rows before the first whose logits (or hidden states) somebody waits for.
   const bool every_row = request.all_layers || request.on_hidden != nullptr;
-  const size_t first_wanted = every_row ? 0 : request.logits_from;
+  const size_t dropped = every_row ? 0 : std::min(request.logits_from, request.tokens.size());
   const Rows all{request.position, request.tokens.size(), 0};
   const auto wanted = [&](Rows rows) {
     rows.keep_from(request.position + request.logits_from - rows.first);
@@ -175,8 +184,8 @@ Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
   if (request.on_hidden == nullptr) {
     phases_.run([&](Worker& me) {
       Rows rows = all;
-      if (!begin(me, request)) return;
-      for (size_t i = 0; i < layers && rows.count > 0; ++i) layer(me, i, rows, first_wanted, cache);
+      if (!begin(me, request, dropped)) return;
+      for (size_t i = 0; i < layers && rows.count > 0; ++i) layer(me, i, rows, dropped, cache);
       if (request.on_logits != nullptr) {
         rows = wanted(rows);
         head(me, rows, 0);
@@ -185,7 +194,7 @@ Result<void> Forward::run(const ChunkRequest& request, KvCache& cache) {
     });
     if (failed_->load()) return first_failure();
   } else {
-    phases_.run([&](Worker& me) { begin(me, request); });
+    phases_.run([&](Worker& me) { begin(me, request, 0); });
     if (failed_->load()) return first_failure();
     const size_t d = config_->hidden_size;
     for (size_t i = 0; i < layers; ++i) {
@@ -216,9 +225,9 @@ Result<void> Forward::first_failure() {
   return first;
 }
 
-bool Forward::begin(Worker& me, const ChunkRequest& request) {
+bool Forward::begin(Worker& me, const ChunkRequest& request, size_t dropped) {
   embed(me, request);
-  if (config_->ple_width > 0) per_layer_inputs(me, request);
+  if (config_->ple_width > 0) per_layer_inputs(me, request, dropped);
   // Each row's angles, used as a whole after the next meeting.
   me.share(request.tokens.size(), [&](size_t r) {
     for (size_t kind : {0, 1}) {
@@ -248,37 +257,58 @@ void Forward::embed(Worker& me, const ChunkRequest& request) {
 }
 
 // p[t, i, :] = (rmsnorm(raw[t, i, :] * d^-0.5) + table[id_t][i, :] * sqrt(width)) * 2^-0.5
-void Forward::per_layer_inputs(Worker& me, const ChunkRequest& request) {
+// Dropped rows need it for the layers i before the last that owns a cache, the others for all.
+void Forward::per_layer_inputs(Worker& me, const ChunkRequest& request, size_t dropped) {
   const size_t tokens = request.tokens.size();
   const size_t d = config_->hidden_size;
   const size_t width = config_->ple_width;
   const size_t total = config_->layers.size() * width;
   float* ple = ple_.as<float>();
   LinearInput input(linear_, x_.as<float>(), tokens, d);
-  multiply(me, weights_->ple_model_projection, input, ple, total);
+  const Matrix& w = weights_->ple_model_projection;
+  const size_t needed = std::min(config_->last_kv_owner() * width, total);
+  if (dropped == 0 || observer_ != nullptr) {  // an observer sees whole matrices
+    multiply(me, w, input, ple, total);
+  } else {
+    const size_t for_all =
+        std::min((needed + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows, total);
+    const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
+    me.take(for_all, linear_grain(for_all, d, tokens, me.threads()), [&](size_t begin, size_t end) {
+      linear_rows(*kernels_, w, acts, linear_, me.thread(), begin, end, ple, total);
+    });
+    const size_t kept = tokens - dropped, left = total - for_all;
+    const kernels::Activations rest = rows_of(acts, dropped, kept);
+    me.take(left, linear_grain(left, d, std::max<size_t>(kept, 1), me.threads()),
+            [&](size_t begin, size_t end) {
+              linear_rows(*kernels_, w, rest, linear_, me.thread(), for_all + begin, for_all + end,
+                          ple + dropped * total, total);
+            });
+    me.meet();
+  }
 
   const std::span<float> table_row(table_rows_.as<float>() + me.thread() * total, total);
   const float projection_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
   me.share(tokens, [&](size_t t) {
-    Result<void> read =
-        weights_->ple_table.row(static_cast<size_t>(request.tokens[t]), reading_[me.thread()], table_row);
+    const size_t columns = t < dropped ? needed : total;
+    Result<void> read = weights_->ple_table.row(static_cast<size_t>(request.tokens[t]), columns,
+                                                reading_[me.thread()], table_row);
     if (!read) {
       outcomes_[me.thread()] = std::move(read);
       failed_->store(true, std::memory_order_relaxed);
       return;
     }
     float* row = ple + t * total;
-    kernels_->scale(row, projection_scale, total);
-    for (size_t i = 0; i < total; i += width) norm(row + i, weights_->ple_projection_norm, width, row + i);
-    kernels_->scale(table_row.data(), weights_->ple_scale, total);
-    kernels_->add(row, table_row.data(), total);
-    kernels_->scale(row, 0.70710678118654752f, total);
+    kernels_->scale(row, projection_scale, columns);
+    for (size_t i = 0; i < columns; i += width) norm(row + i, weights_->ple_projection_norm, width, row + i);
+    kernels_->scale(table_row.data(), weights_->ple_scale, columns);
+    kernels_->add(row, table_row.data(), columns);
+    kernels_->scale(row, 0.70710678118654752f, columns);
   });
 }
 
-void Forward::layer(Worker& me, size_t index, Rows& rows, size_t first_wanted, KvCache& cache) {
+void Forward::layer(Worker& me, size_t index, Rows& rows, size_t dropped, KvCache& cache) {
   const size_t d = config_->hidden_size;
-  attention(me, index, rows, index == config_->last_kv_owner() ? first_wanted : 0, cache);
+  attention(me, index, rows, index == config_->last_kv_owner() ? dropped : 0, cache);
   if (rows.count == 0) return;
   mlp(me, index, rows);
   if (config_->ple_width > 0) per_layer_block(me, index, rows);
@@ -304,9 +334,29 @@ void Forward::multiply_ahead(Worker& me, const Matrix& w, LinearInput& input, fl
   me.meet();
 }
 
-void Forward::multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride) {
+void Forward::multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride,
+                       const Matrix* next) {
   multiply_ahead(me, w, input, out, out_stride);
+  if (next != nullptr) expect(me, *next, input.tokens());
   me.meet();
+}
+
+void Forward::expect(Worker& me, const Matrix& w, size_t tokens) const {
+  expect_rows(me, w, linear_grain(w.view().rows, w.view().cols, tokens, me.threads()), tokens);
+}
+
+void Forward::expect_layer_after(Worker& me, size_t layer, size_t tokens) const {
+  if (layer + 1 == weights_->layers.size()) {
+    return expect_rows(me, weights_->head.matrix(), head_grain(tokens), tokens);
+  }
+  const LayerWeights& w = weights_->layers[layer + 1];
+  expect(me, config_->layers[layer + 1].owns_kv ? w.k : w.q, tokens);
+}
+
+// Whole blocks of peaks.
+size_t Forward::head_grain(size_t tokens) const {
+  const size_t least = linear_grain(config_->vocab_size, config_->hidden_size, tokens, team_->size());
+  return kernels::peak_count(least) * kernels::kPeakBlock;
 }
 
 // Logits of rows [row0, row0 + kLogitRows) of those in flight, as far as there are. A worker caps its part of
@@ -323,9 +373,7 @@ void Forward::head(Worker& me, const Rows& rows, size_t row0) {
   me.meet();
   norm_rows(me, x, weights_->final_norm, n, d, normed);
   LinearInput input(linear_, normed, n, d);
-  const size_t least = linear_grain(vocab, d, n, me.threads());
-  const size_t grain = kernels::peak_count(least) * kernels::kPeakBlock;
-  expect_rows(me, w, grain, n);
+  const size_t grain = head_grain(n);
   const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
   const auto capped = [&](size_t begin, size_t end) {
     for (size_t t = 0; t < n; ++t) {

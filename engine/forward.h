@@ -7,9 +7,14 @@
 //
 // A chunk is one run of all threads (engine/phases.h). Work on single rows is shared by rows, always in the
 // same way, so a row's norm, its quantization and its sum need no meeting in between; matrices are shared by
-// their rows; attention by heads, positions and spans of keys. A layer has 13 meetings.
+// their rows; attention by heads, positions and spans of keys. Where a matrix's outputs become the next one's
+// input (heads to output projection, gate and up to down, per-layer gate to projection), whoever computed some
+// columns makes levels of them at once, if their scale is a group's or static. A layer then has 9 meetings for
+// one token and 8 for several, else, with a scale per token, 11 and 10. Per-layer embeddings add 3 (4), experts
+// 7 (8). tests/engine/forward_test.cc counts them.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -60,7 +65,8 @@ class Forward {
   };
   static std::vector<PlannedBuffer> plan(const ModelConfig& config, size_t chunk, size_t context,
                                          size_t threads);
-  static LinearScratch::Plan linear_plan(const ModelConfig& config, size_t chunk, size_t threads);
+  static std::array<LinearScratch::Plan, 2> linear_plans(const ModelConfig& config, size_t chunk,
+                                                         size_t threads);
   void list_memory(std::vector<MemoryRange>& ranges) const;
 
   // Peaks (kernels/reductions.h) of the first logits that the last run handed out, as long as those live.
@@ -68,9 +74,13 @@ class Forward {
     return {peaks_.as<float>(), kernels::peak_count(config_->vocab_size)};
   }
 
+  // How often the threads have met since create() (engine/phases.h).
+  uint32_t meetings() const { return phases_.meetings(); }
+
   // Runs the chunk, writes its keys and values, hands out what was asked for. Where no logits are wanted a
   // position's work ends after the K/V projection of the last layer that owns a cache: nothing later reads
-  // it. Fails only if a row of the per-layer table cannot be read.
+  // it, and per-layer embeddings are read and projected for the layers before it alone. Fails only if a row
+  // of the per-layer table cannot be read.
   Result<void> run(const ChunkRequest& request, KvCache& cache);
 
  private:
@@ -93,20 +103,26 @@ class Forward {
   };
 
   // What every worker does.
-  bool begin(Worker& me, const ChunkRequest& request);  // false: a row could not be read
+  // `dropped` of the chunk's first rows go no further than the last layer that owns a cache.
+  bool begin(Worker& me, const ChunkRequest& request, size_t dropped);  // false: a row could not be read
   void embed(Worker& me, const ChunkRequest& request);
-  void per_layer_inputs(Worker& me, const ChunkRequest& request);
-  void layer(Worker& me, size_t index, Rows& rows, size_t first_wanted, KvCache& cache);
-  void attention(Worker& me, size_t layer, Rows& rows, size_t first_wanted, KvCache& cache);
-  void attend(Worker& me, size_t layer, const Rows& rows, const KvCache& cache);
-  void attend_in_spans(Worker& me, size_t layer, const Rows& rows, const KvCache& cache);
+  void per_layer_inputs(Worker& me, const ChunkRequest& request, size_t dropped);
+  void layer(Worker& me, size_t index, Rows& rows, size_t dropped, KvCache& cache);
+  void attention(Worker& me, size_t layer, Rows& rows, size_t dropped, KvCache& cache);
+  // `mixed` is what the output projection reads: its columns of a head are made as they are mixed.
+  void attend(Worker& me, size_t layer, const Rows& rows, const KvCache& cache, LinearInput& mixed);
+  void attend_in_spans(Worker& me, size_t layer, const Rows& rows, const KvCache& cache, LinearInput& mixed);
   void mlp(Worker& me, size_t layer, const Rows& rows);
-  void gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, size_t width);
+  void gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, LinearInput& hidden, size_t width);
   void experts(Worker& me, size_t layer, const Rows& rows);
   void route(Worker& me, const LayerWeights& w, const Rows& rows);
   void observe_experts(Worker& me, const LayerWeights& w, size_t first, size_t last);
   void per_layer_block(Worker& me, size_t layer, const Rows& rows);
   void head(Worker& me, const Rows& rows, size_t row0);
+  size_t head_grain(size_t tokens) const;
+  // What the workers multiply by after a layer, and says so.
+  void expect_layer_after(Worker& me, size_t layer, size_t tokens) const;
+  void expect(Worker& me, const Matrix& w, size_t tokens) const;
 
   Result<void> first_failure();
   void hand_out_logits(const Rows& rows, const LogitsSink& sink);
@@ -126,7 +142,9 @@ class Forward {
   // stream += rmsnorm(branch), row by row.
   void add_normed(Worker& me, float* branch, const std::vector<float>& weight, size_t rows, float* stream);
   // W x, whole for all workers when it returns.
-  void multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride);
+  // `next`: the matrix that these workers multiply by next.
+  void multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride,
+                const Matrix* next = nullptr);
   // W x; the workers have yet to meet.
   void multiply_ahead(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride);
 
@@ -137,7 +155,8 @@ class Forward {
   ActivationObserver* observer_ = nullptr;  // of the chunk that runs
   size_t context_ = 0;
 
-  LinearScratch linear_;
+  LinearScratch linear_;           // of inputs made of the residual stream and of attention
+  LinearScratch linear_ahead_;     // of inputs that are made while one of those is multiplied
   Buffer x_;                       // (chunk, hidden) the residual stream
   Buffer normed_;                  // (chunk, hidden)
   Buffer branch_;                  // (chunk, hidden) what a block adds to the stream

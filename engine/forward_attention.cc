@@ -7,7 +7,7 @@
 
 namespace gemma {
 
-void Forward::attention(Worker& me, size_t index, Rows& rows, size_t first_wanted, KvCache& cache) {
+void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, KvCache& cache) {
   const LayerConfig& layer = config_->layers[index];
   const LayerWeights& w = weights_->layers[index];
   const size_t d = config_->hidden_size;
@@ -21,24 +21,23 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t first_wante
   const float* cos = row(cos_[layer.full_attention], rows, pairs);
   const float* sin = row(sin_[layer.full_attention], rows, pairs);
 
-  const auto cache_row = [&](size_t r) {
-    if (layer.k_eq_v) std::memcpy(v + r * kv_width, k + r * kv_width, kv_width * sizeof(float));
-    for (size_t head = 0; head < kv_width; head += hd) {
-      float* key = k + r * kv_width + head;
-      float* value = v + r * kv_width + head;
-      norm(key, w.k_norm, hd, key);
-      kernels_->rope(key, cos + r * pairs, sin + r * pairs, hd);
-      norm(value, {}, hd, value);
-    }
-    cache.write(*kernels_, index, rows.first + r, k + r * kv_width, v + r * kv_width);
+  const auto cache_head = [&](size_t r, size_t head) {
+    float* key = k + r * kv_width + head * hd;
+    float* value = v + r * kv_width + head * hd;
+    if (layer.k_eq_v) std::memcpy(value, key, hd * sizeof(float));
+    norm(key, w.k_norm, hd, key);
+    kernels_->rope(key, cos + r * pairs, sin + r * pairs, hd);
+    norm(value, {}, hd, value);
+    cache.write_head(*kernels_, index, rows.first + r, head, key, value);
   };
   // Row r of q belongs to row r + behind of the keys.
-  const auto ready_query = [&](size_t r, size_t behind) {
-    for (size_t head = 0; head < q_width; head += hd) {
-      float* query = q + r * q_width + head;
-      norm(query, w.q_norm, hd, query);
-      kernels_->rope(query, cos + (r + behind) * pairs, sin + (r + behind) * pairs, hd);
-    }
+  const auto ready_query = [&](size_t r, size_t head, size_t behind) {
+    float* query = q + r * q_width + head * hd;
+    norm(query, w.q_norm, hd, query);
+    kernels_->rope(query, cos + (r + behind) * pairs, sin + (r + behind) * pairs, hd);
+  };
+  const auto share_heads = [&](size_t heads, const auto& body) {
+    me.share(rows.count * heads, [&](size_t i) { body(i / heads, i % heads); });
   };
 
   float* normed = row(normed_, rows, d);
@@ -48,10 +47,10 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t first_wante
     multiply_ahead(me, w.k, input, k, kv_width);
     if (!layer.k_eq_v) multiply_ahead(me, w.v, input, v, kv_width);
   }
-  const size_t dropped = layer.owns_kv ? std::min(first_wanted, rows.count) : 0;
   if (dropped == 0) multiply_ahead(me, w.q, input, q, q_width);
+  expect(me, w.o, rows.count);
   me.meet();
-  if (layer.owns_kv) me.share(rows.count, cache_row);
+  if (layer.owns_kv) share_heads(layer.kv_heads, cache_head);
   if (dropped > 0) {
     me.meet();
     rows.keep_from(dropped);
@@ -59,17 +58,17 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t first_wante
     LinearInput rest(linear_, row(normed_, rows, d), rows.count, d);
     multiply(me, w.q, rest, q, q_width);
   }
-  me.share(rows.count, [&](size_t r) { ready_query(r, dropped); });
+  share_heads(config_->heads, [&](size_t r, size_t head) { ready_query(r, head, dropped); });
   me.meet();
 
+  LinearInput mixed(linear_, mixed_.as<float>(), rows.count, q_width);
   if (rows.count == 1) {
-    attend_in_spans(me, index, rows, cache);
+    attend_in_spans(me, index, rows, cache, mixed);
   } else {
-    attend(me, index, rows, cache);
+    attend(me, index, rows, cache, mixed);
   }
   float* branch = branch_.as<float>();
-  LinearInput mixed(linear_, mixed_.as<float>(), rows.count, q_width);
-  multiply(me, w.o, mixed, branch, d);
+  multiply(me, w.o, mixed, branch, d, &w.gate);
   add_normed(me, branch, w.post_attention_norm, rows.count, row(x_, rows, d));
 }
 
@@ -83,11 +82,12 @@ size_t window_of(const ModelConfig& config, const LayerConfig& layer) {
 }  // namespace
 
 // Tiles of a few positions and all heads of one KV head, each computed whole by one worker.
-void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& cache) {
+void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& cache, LinearInput& mixed) {
   const LayerConfig& layer = config_->layers[index];
   const size_t hd = layer.head_dim;
   const size_t q_width = config_->heads * hd;
   const size_t group = config_->heads / layer.kv_heads;
+  const bool in_pieces = mixed.in_pieces(weights_->layers[index].o.input(), group * hd);
   const size_t span = kernels::kv_span(layer.full_attention);
   const size_t positions = std::max<size_t>(1, kTileQueries / group);
   const size_t tiles = (rows.count + positions - 1) / positions;
@@ -122,16 +122,21 @@ void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& 
       kernels_->attention_merge(q, all, one);
     }
     kernels_->attention_finish(q, all);
+    for (size_t p = 0; p < q.positions && in_pieces; ++p) {
+      mixed.make_piece(*kernels_, first + p, column, column + group * hd);
+    }
   });
-  me.meet();
+  if (!in_pieces) me.meet();
 }
 
 // One position: its spans are shared too, and then joined in order.
-void Forward::attend_in_spans(Worker& me, size_t index, const Rows& rows, const KvCache& cache) {
+void Forward::attend_in_spans(Worker& me, size_t index, const Rows& rows, const KvCache& cache,
+                              LinearInput& mixed) {
   const LayerConfig& layer = config_->layers[index];
   const size_t hd = layer.head_dim;
   const size_t heads = config_->heads;
   const size_t group = heads / layer.kv_heads;
+  const bool in_pieces = mixed.in_pieces(weights_->layers[index].o.input(), hd);
   const size_t span = kernels::kv_span(layer.full_attention);
   kernels::AttentionQueries q;
   q.position = rows.first;
@@ -168,8 +173,9 @@ void Forward::attend_in_spans(Worker& me, size_t index, const Rows& rows, const 
     for (size_t s = 1; s < spans; ++s) kernels_->attention_merge(one, all, state_of(s, head));
     kernels_->attention_finish(one, all);
     std::memcpy(mixed_.as<float>() + head * hd, all.mix, hd * sizeof(float));
+    if (in_pieces) mixed.make_piece(*kernels_, 0, head * hd, (head + 1) * hd);
   });
-  me.meet();
+  if (!in_pieces) me.meet();
 }
 
 }  // namespace gemma

@@ -8,36 +8,38 @@
 
 namespace gemma {
 
-// gate = gelu(W_gate x) * W_up x. A worker multiplies some rows of both matrices and joins them while they
-// are in its cache.
-void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, size_t width) {
+// gate = gelu(W_gate x) * W_up x, the input `hidden` of the matrix down. A worker multiplies some rows of
+// both matrices, joins them and makes levels of them while they are in its cache.
+void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, LinearInput& hidden,
+                          size_t width) {
   float* gate = gate_.as<float>();
   float* up = up_.as<float>();
   const size_t tokens = input.tokens();
+  // Both parts of all tokens: half of a second-level cache.
+  constexpr size_t kFloats = size_t{1} << 16, kRows = 2 * kernels::kPanelRows;
+  const size_t fits = std::max<size_t>(kFloats / tokens / kRows, 1) * kRows;
+  const size_t grain = std::min(fits, linear_grain(width, config_->hidden_size, tokens, me.threads()));
+  const bool in_pieces = hidden.in_pieces(w.down.input(), grain);
+  const auto join = [&](size_t begin, size_t end) {
+    for (size_t t = 0; t < tokens; ++t) {
+      kernels_->gelu_mul(gate + t * width + begin, up + t * width + begin, end - begin);
+      if (in_pieces) hidden.make_piece(*kernels_, t, begin, end);
+    }
+  };
   if (observer_ != nullptr || !(w.gate.input() == w.up.input())) {
     multiply_ahead(me, w.gate, input, gate, width);
     multiply(me, w.up, input, up, width);
-    const size_t columns = width * me.thread() / me.threads();
-    const size_t end = width * (me.thread() + 1) / me.threads();
-    for (size_t t = 0; t < tokens; ++t) {
-      kernels_->gelu_mul(gate + t * width + columns, up + t * width + columns, end - columns);
-    }
-    return me.meet();
+    me.take(width, grain, join);
+  } else {
+    const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
+    me.take(width, grain, [&](size_t begin, size_t end) {
+      linear_rows(*kernels_, w.gate, acts, linear_, me.thread(), begin, end, gate, width);
+      linear_rows(*kernels_, w.up, acts, linear_, me.thread(), begin, end, up, width);
+      join(begin, end);
+    });
   }
-  // Both parts of all tokens: half of a second-level cache.
-  constexpr size_t kFloats = size_t{1} << 16;
-  const size_t fits = std::max<size_t>(kFloats / tokens / kernels::kPanelRows, 1) * kernels::kPanelRows;
-  const size_t grain = std::min(fits, linear_grain(width, config_->hidden_size, tokens, me.threads()));
-  expect_rows(me, w.gate, grain, tokens);
-  const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
-  me.take(width, grain, [&](size_t begin, size_t end) {
-    linear_rows(*kernels_, w.gate, acts, linear_, me.thread(), begin, end, gate, width);
-    linear_rows(*kernels_, w.up, acts, linear_, me.thread(), begin, end, up, width);
-    for (size_t t = 0; t < tokens; ++t) {
-      kernels_->gelu_mul(gate + t * width + begin, up + t * width + begin, end - begin);
-    }
-  });
-  me.meet();
+  expect(me, w.down, tokens);
+  if (!in_pieces) me.meet();
 }
 
 void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
@@ -49,9 +51,17 @@ void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
   float* branch = branch_.as<float>();
   norm_rows(me, x, w.pre_feedforward_norm, rows.count, d, normed);
   LinearInput input(linear_, normed, rows.count, d);
-  gate_and_up(me, w, input, width);
-  LinearInput hidden(linear_, gate_.as<float>(), rows.count, width);
-  multiply(me, w.down, hidden, branch, d);
+  LinearInput hidden(linear_ahead_, gate_.as<float>(), rows.count, width);
+  gate_and_up(me, w, input, hidden, width);
+  multiply_ahead(me, w.down, hidden, branch, d);
+  if (config_->experts > 0) {
+    expect(me, w.router, rows.count);
+  } else if (config_->ple_width > 0) {
+    expect(me, w.ple_gate, rows.count);
+  } else {
+    expect_layer_after(me, index, rows.count);
+  }
+  me.meet();
   if (config_->experts > 0) {
     experts(me, index, rows);
     const float* moe = moe_.as<float>();
@@ -64,7 +74,7 @@ void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
   add_normed(me, branch, w.post_feedforward_norm, rows.count, x);
 }
 
-// Each token's experts and their weights, and the tokens of each expert.
+// Each token's experts and their weights, the tokens of each expert, and what they read and add up to.
 void Forward::route(Worker& me, const LayerWeights& w, const Rows& rows) {
   const size_t d = config_->hidden_size;
   const size_t n = config_->experts;
@@ -103,6 +113,8 @@ void Forward::route(Worker& me, const LayerWeights& w, const Rows& rows) {
     }
     std::sort(experts, experts + chosen,
               [](const Routed& a, const Routed& b) { return a.expert < b.expert; });
+    norm(x + r * d, w.pre_feedforward_norm_2, d, normed + r * d);
+    std::fill_n(moe_.as<float>() + r * d, d, 0.0f);
   });
   me.meet();
   if (me.thread() == 0) {
@@ -130,8 +142,7 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
   const size_t chosen = config_->experts_per_token;
   const size_t width = config_->expert_width;
   const size_t room = expert_out_.bytes() / sizeof(float) / d;
-  const float* x = row(x_, rows, d);
-  float* normed = row(normed_, rows, d);
+  const float* normed = row(normed_, rows, d);
   float* in = expert_in_.as<float>();
   float* out = expert_out_.as<float>();
   float* moe = moe_.as<float>();
@@ -139,26 +150,23 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
   float* hidden_rows = expert_hidden_.as<float>();
 
   route(me, w, rows);
-  me.share(rows.count, [&](size_t r) {
-    norm(x + r * d, w.pre_feedforward_norm_2, d, normed + r * d);
-    std::fill_n(moe + r * d, d, 0.0f);
-  });
-  me.meet();
 
   const auto same_input = [&](size_t a, size_t b) {
     return w.expert_gate_up[a].input() == w.expert_gate_up[b].input() &&
            w.expert_down[a].input() == w.expert_down[b].input();
   };
+  const auto grain_of = [&](size_t first, size_t last, size_t matrix_rows, size_t cols) {
+    const size_t tokens = (expert_begin_[last] - expert_begin_[first]) / (last - first) + 1;
+    return linear_grain(matrix_rows, cols, tokens, me.threads());
+  };
   // Rows of some experts' matrices, one after the other: calls body(expert, first row, end row).
   const auto take_rows = [&](size_t first, size_t last, size_t matrix_rows, size_t cols, const auto& body) {
-    const size_t tokens = (expert_begin_[last] - expert_begin_[first]) / (last - first) + 1;
-    const size_t grain = std::min(linear_grain(matrix_rows, cols, tokens, me.threads()), matrix_rows);
+    const size_t grain = grain_of(first, last, matrix_rows, cols);
     const size_t parts = (matrix_rows + grain - 1) / grain;
     me.take((last - first) * parts, 1, [&](size_t item, size_t) {
       const size_t e = first + item / parts, begin = item % parts * grain;
       if (expert_begin_[e] < expert_begin_[e + 1]) body(e, begin, std::min(begin + grain, matrix_rows));
     });
-    me.meet();
   };
 
   for (size_t first = 0, last = 0; first < n; first = last) {
@@ -171,23 +179,41 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
       std::memcpy(in + i * d, normed + expert_tokens_[place0 + i] * d, d * sizeof(float));
     });
     LinearInput input(linear_, in, count, d);
+    LinearInput hidden(linear_ahead_, hidden_rows, count, width);
     const kernels::Activations acts = input.prepare(*kernels_, me, w.expert_gate_up[first].input());
-    take_rows(first, last, 2 * width, d, [&](size_t e, size_t begin, size_t end) {
+    const auto multiply_rows = [&](size_t e, size_t begin, size_t end) {
       const size_t at = expert_begin_[e] - place0;
       linear_rows(*kernels_, w.expert_gate_up[e], rows_of(acts, at, expert_begin_[e + 1] - place0 - at),
                   linear_, me.thread(), begin, end, gate_up + at * 2 * width, 2 * width);
-    });
-    me.share(count, [&](size_t i) {
-      std::memcpy(hidden_rows + i * width, gate_up + i * 2 * width, width * sizeof(float));
-      kernels_->gelu_mul(hidden_rows + i * width, gate_up + i * 2 * width + width, width);
-    });
-    LinearInput hidden(linear_, hidden_rows, count, width);
+    };
+    const auto join = [&](size_t i, size_t begin, size_t end) {
+      float* to = hidden_rows + i * width;
+      std::memcpy(to + begin, gate_up + i * 2 * width + begin, (end - begin) * sizeof(float));
+      kernels_->gelu_mul(to + begin, gate_up + i * 2 * width + width + begin, end - begin);
+    };
+    if (width % kernels::kPanelRows == 0) {  // both halves of a matrix begin with a panel
+      const bool in_pieces = hidden.in_pieces(w.expert_down[first].input(), grain_of(first, last, width, d));
+      take_rows(first, last, width, d, [&](size_t e, size_t begin, size_t end) {
+        multiply_rows(e, begin, end);
+        multiply_rows(e, width + begin, width + end);
+        for (size_t i = expert_begin_[e] - place0; i < expert_begin_[e + 1] - place0; ++i) {
+          join(i, begin, end);
+          if (in_pieces) hidden.make_piece(*kernels_, i, begin, end);
+        }
+      });
+      if (!in_pieces) me.meet();
+    } else {
+      take_rows(first, last, 2 * width, d, multiply_rows);
+      me.meet();
+      me.share(count, [&](size_t i) { join(i, 0, width); });
+    }
     const kernels::Activations levels = hidden.prepare(*kernels_, me, w.expert_down[first].input());
     take_rows(first, last, d, width, [&](size_t e, size_t begin, size_t end) {
       const size_t at = expert_begin_[e] - place0;
       linear_rows(*kernels_, w.expert_down[e], rows_of(levels, at, expert_begin_[e + 1] - place0 - at),
-                  linear_, me.thread(), begin, end, out + at * d, d);
+                  linear_ahead_, me.thread(), begin, end, out + at * d, d);
     });
+    me.meet();
     observe_experts(me, w, first, last);
     me.share(rows.count, [&](size_t r) {
       for (size_t i = r * chosen; i < (r + 1) * chosen; ++i) {
@@ -198,7 +224,7 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
         kernels_->add(moe + r * d, result, d);
       }
     });
-    me.meet();
+    if (last < n) me.meet();  // the next experts write where these rows are read
   }
 }
 
@@ -229,10 +255,30 @@ void Forward::per_layer_block(Worker& me, size_t index, const Rows& rows) {
   float* branch = branch_.as<float>();
   const float* ple = row(ple_, rows, total) + index * width;
   LinearInput input(linear_, x, rows.count, d);
-  multiply(me, w.ple_gate, input, gate, width);
-  me.share(rows.count, [&](size_t r) { kernels_->gelu_mul(gate + r * width, ple + r * total, width); });
-  LinearInput hidden(linear_, gate, rows.count, width);
-  multiply(me, w.ple_projection, hidden, branch, d);
+  LinearInput hidden(linear_ahead_, gate, rows.count, width);
+  const size_t grain = linear_grain(width, d, rows.count, me.threads());
+  const bool in_pieces = hidden.in_pieces(w.ple_projection.input(), grain);
+  const auto join = [&](size_t begin, size_t end) {
+    for (size_t r = 0; r < rows.count; ++r) {
+      kernels_->gelu_mul(gate + r * width + begin, ple + r * total + begin, end - begin);
+      if (in_pieces) hidden.make_piece(*kernels_, r, begin, end);
+    }
+  };
+  if (observer_ != nullptr) {
+    multiply(me, w.ple_gate, input, gate, width);
+    me.take(width, grain, join);
+  } else {
+    const kernels::Activations acts = input.prepare(*kernels_, me, w.ple_gate.input());
+    me.take(width, grain, [&](size_t begin, size_t end) {
+      linear_rows(*kernels_, w.ple_gate, acts, linear_, me.thread(), begin, end, gate, width);
+      join(begin, end);
+    });
+  }
+  expect(me, w.ple_projection, rows.count);
+  if (!in_pieces) me.meet();
+  multiply_ahead(me, w.ple_projection, hidden, branch, d);
+  expect_layer_after(me, index, rows.count);
+  me.meet();
   add_normed(me, branch, w.post_ple_norm, rows.count, x);
 }
 

@@ -175,6 +175,7 @@ Result<Generated> Generator::sample(std::span<const int32_t> prompt, std::span<c
   Generated out;
   out.seed = sampler->seed();
   const size_t most = static_cast<size_t>(options.sampling.max_new_tokens);
+  out.ids.reserve(std::min(most, session_.context() - session_.position() + 1));
   const Clock::time_point start = Clock::now();
   for (;;) {
     if (options.interrupted && options.interrupted()) {

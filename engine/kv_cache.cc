@@ -73,14 +73,19 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const KvCacheOptions&
 
 void KvCache::write(const kernels::KernelTable& kernels, size_t layer_index, size_t position,
                     const float* key, const float* value) {
-  KvLayer& layer = layers_[layer_index];
-  const size_t n = layer.head_dim;
-  const size_t slot = position % layer.slots;
+  const KvLayer& layer = layers_[layer_index];
   for (size_t head = 0; head < layer.kv_heads; ++head) {
-    const size_t index = head * layer.slots + slot;
-    write_row(kernels, key + head * n, n, index, layer.keys, layer.key_scales);
-    write_row(kernels, value + head * n, n, index, layer.values, layer.value_scales);
+    const size_t offset = head * layer.head_dim;
+    write_head(kernels, layer_index, position, head, key + offset, value + offset);
   }
+}
+
+void KvCache::write_head(const kernels::KernelTable& kernels, size_t layer_index, size_t position,
+                         size_t head, const float* key, const float* value) {
+  KvLayer& layer = layers_[layer_index];
+  const size_t index = head * layer.slots + position % layer.slots;
+  write_row(kernels, key, layer.head_dim, index, layer.keys, layer.key_scales);
+  write_row(kernels, value, layer.head_dim, index, layer.values, layer.value_scales);
 }
 
 void KvCache::write_row(const kernels::KernelTable& kernels, const float* row, size_t n, size_t index,

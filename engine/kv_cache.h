@@ -52,6 +52,9 @@ class KvCache {
   // Writes the float32 key and value rows of one position, (kv_heads, head_dim) each, converted to the type.
   void write(const kernels::KernelTable& kernels, size_t layer, size_t position, const float* key,
              const float* value);
+  // The same of one head, (head_dim) each. Heads may be written at the same time.
+  void write_head(const kernels::KernelTable& kernels, size_t layer, size_t position, size_t head,
+                  const float* key, const float* value);
 
   // What attention reads of a KV head, whatever is in its slots.
   kernels::KeyValues view(size_t layer, size_t kv_head) const;

@@ -8,17 +8,24 @@
 #include "kernels/static_scales.h"
 
 namespace gemma {
+namespace {
+
+bool as_it_is(const InputFormat& format) {
+  return format.kind == kernels::ActivationKind::kFloat && !format.rounding.rounds();
+}
+
+bool per_token(const InputFormat& format) {
+  using kernels::ActivationKind;
+  return format.kind == ActivationKind::kInt8Token || format.kind == ActivationKind::kInt4Token;
+}
+
+}  // namespace
 
 LinearScratch::Plan LinearScratch::plan(size_t tokens, size_t max_cols, size_t threads) {
   const uint64_t cells = uint64_t{tokens} * max_cols;
   const uint64_t groups = cells / kSmallestActivationGroup + tokens;
   return {cells * sizeof(float), cells, groups * sizeof(float), groups * sizeof(int32_t),
           uint64_t{threads} * kernels::kPanelRows * max_cols * sizeof(float)};
-}
-
-uint64_t LinearScratch::plan_bytes(size_t tokens, size_t max_cols, size_t threads) {
-  const Plan p = plan(tokens, max_cols, threads);
-  return p.fake + p.levels + p.scales + p.sums + p.unpacked;
 }
 
 void LinearScratch::list_memory(std::vector<MemoryRange>& ranges) const {
@@ -43,64 +50,71 @@ Result<LinearScratch> LinearScratch::create(size_t tokens, size_t max_cols, size
   return scratch;
 }
 
-void LinearInput::quantize_row(const kernels::KernelTable& kernels, const InputFormat& format, size_t group,
-                               size_t row) {
+// Columns [begin, end) of a row: whole groups, or all of them.
+void LinearInput::make(const kernels::KernelTable& kernels, const InputFormat& format, size_t row,
+                       size_t begin, size_t end) {
   using kernels::ActivationKind;
-  const float* x = x_ + row * cols_;
-  float* fake = scratch_->fake_.as<float>() + row * cols_;
-  if (format.rounding.rounds()) return format.rounding.apply({x, cols_}, fake);
+  if (as_it_is(format)) return;
+  const float* x = x_ + row * cols_ + begin;
+  const size_t n = end - begin;
+  float* fake = scratch_->fake_.as<float>() + row * cols_ + begin;
+  if (format.rounding.rounds()) return format.rounding.apply({x, n}, fake);
   if (format.kind == ActivationKind::kInt8Static) {
-    uint8_t* stored = scratch_->levels_.as<uint8_t>() + row * cols_;
-    kernels.quantize_static(x, cols_, format.scale, stored);
-    for (size_t i = 0; i < cols_ && format.fake; ++i) {
+    uint8_t* stored = scratch_->levels_.as<uint8_t>() + row * cols_ + begin;
+    kernels.quantize_static(x, n, format.scale, stored);
+    for (size_t i = 0; i < n && format.fake; ++i) {
       fake[i] = static_cast<float>(int{stored[i]} - kernels::kStaticZero);
     }
     return;
   }
   const bool four_bits =
       format.kind == ActivationKind::kInt4Token || format.kind == ActivationKind::kInt4Group;
-  const size_t groups = cols_ / group;
-  int8_t* levels = scratch_->levels_.as<int8_t>() + row * cols_;
-  float* scales = scratch_->scales_.as<float>() + row * groups;
-  int32_t* sums = scratch_->sums_.as<int32_t>() + row * groups;
-  kernels.quantize_activations(x, 1, cols_, group, four_bits ? 7 : 127, levels, scales, sums);
-  for (size_t i = 0; i < cols_ && format.fake; ++i)
-    fake[i] = static_cast<float>(levels[i]) * scales[i / group];
+  const size_t group = per_token(format) ? cols_ : format.group;
+  const size_t first_group = (row * cols_ + begin) / group;
+  int8_t* levels = scratch_->levels_.as<int8_t>() + row * cols_ + begin;
+  float* scales = scratch_->scales_.as<float>() + first_group;
+  int32_t* sums = scratch_->sums_.as<int32_t>() + first_group;
+  kernels.quantize_activations(x, 1, n, group, four_bits ? 7 : 127, levels, scales, sums);
+  for (size_t i = 0; i < n && format.fake; ++i) fake[i] = static_cast<float>(levels[i]) * scales[i / group];
+}
+
+bool LinearInput::in_pieces(const InputFormat& format, size_t piece) {
+  const size_t group = format.rounding.rounds() ? format.rounding.group : format.group;
+  if (per_token(format) || (group > 0 && piece % group != 0)) return false;
+  made_ = format;
+  met_ = false;
+  return true;
+}
+
+void LinearInput::make_piece(const kernels::KernelTable& kernels, size_t row, size_t begin, size_t end) {
+  make(kernels, made_, row, begin, end);
 }
 
 kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, Worker& me,
                                           const InputFormat& format) {
-  using kernels::ActivationKind;
   kernels::Activations acts;
   acts.tokens = tokens_;
   acts.cols = cols_;
   acts.x = x_;
-  const bool as_it_is = format.kind == ActivationKind::kFloat && !format.rounding.rounds();
-  const bool per_token =
-      format.kind == ActivationKind::kInt8Token || format.kind == ActivationKind::kInt4Token;
-  const size_t group = per_token ? cols_ : format.group;
-  if (as_it_is) {
-    if (!met_) me.meet();
-    met_ = true;
-    return acts;
-  }
-  if (!(made_ == format)) {
+  if (!as_it_is(format) && !(made_ == format)) {
     if (met_) me.meet();  // others may still read the levels that the matrix before asked for
-    me.share(tokens_, [&](size_t row) { quantize_row(kernels, format, group, row); });
-    me.meet();
+    me.share(tokens_, [&](size_t row) { make(kernels, format, row, 0, cols_); });
     made_ = format;
-    met_ = true;
+    met_ = false;
   }
+  if (!met_) me.meet();
+  met_ = true;
+  if (as_it_is(format)) return acts;
   if (format.fake || format.rounding.rounds()) {
     acts.x = scratch_->fake_.as<float>();
     return acts;
   }
   acts.kind = format.kind;
-  if (format.kind == ActivationKind::kInt8Static) {
+  if (format.kind == kernels::ActivationKind::kInt8Static) {
     acts.u = scratch_->levels_.as<uint8_t>();
     return acts;
   }
-  acts.group = group;
+  acts.group = per_token(format) ? cols_ : format.group;
   acts.q = scratch_->levels_.as<int8_t>();
   acts.scales = scratch_->scales_.as<float>();
   acts.sums = scratch_->sums_.as<int32_t>();
@@ -132,12 +146,11 @@ size_t linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads) {
 void expect_rows(Worker& me, const Matrix& w, size_t grain, size_t tokens) {
   constexpr size_t kFewTokens = 8, kBytes = size_t{128} << 10;  // a quarter of a small second-level cache
   const kernels::MatrixView& view = w.view();
+  if (tokens > kFewTokens || w.empty()) return;
   const size_t panels = (view.rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
-  if (tokens > kFewTokens || panels == 0 || view.bits >= 16) return;
-  const size_t bytes = kernels::packed_bytes(view.format, view.bits, view.rows, view.cols, view.group);
   const size_t grains = (view.rows + grain - 1) / grain;
   const size_t first = grains * me.thread() / me.threads() * grain / kernels::kPanelRows;
-  const size_t begin = std::min(bytes / panels * first, bytes);
+  const size_t bytes = w.bytes(), begin = std::min(bytes / panels * first, bytes);
   me.expect(view.data + begin, std::min(kBytes, bytes - begin));
 }
 
@@ -145,7 +158,6 @@ void linear(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, Li
             size_t out_stride) {
   const size_t rows = w.view().rows;
   const size_t grain = linear_grain(rows, w.view().cols, input.tokens(), me.threads());
-  expect_rows(me, w, grain, input.tokens());
   const kernels::Activations acts = input.prepare(kernels, me, w.input());
   me.take(rows, grain, [&](size_t begin, size_t end) {
     linear_rows(kernels, w, acts, input.scratch(), me.thread(), begin, end, out, out_stride);

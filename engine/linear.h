@@ -20,12 +20,12 @@ class LinearScratch {
  public:
   // For inputs of at most `tokens` rows and `max_cols` columns.
   static Result<LinearScratch> create(size_t tokens, size_t max_cols, size_t threads);
-  static uint64_t plan_bytes(size_t tokens, size_t max_cols, size_t threads);
 
   // Bytes of each buffer. `fake` is written under fake schemes, `unpacked` where levels are multiplied in
   // float, the others where the input is quantized.
   struct Plan {
     uint64_t fake, levels, scales, sums, unpacked;
+    uint64_t bytes() const { return fake + levels + scales + sums + unpacked; }
   };
   static Plan plan(size_t tokens, size_t max_cols, size_t threads);
   void list_memory(std::vector<MemoryRange>& ranges) const;
@@ -54,12 +54,22 @@ class LinearInput {
   // worker makes its share of the rows (Worker::share), then all meet: rows that the same worker wrote,
   // shared in the same way, need no meeting before.
   kernels::Activations prepare(const kernels::KernelTable& kernels, Worker& me, const InputFormat& format);
+
+  // For rows that are written in pieces of `piece` columns (each row's last may be shorter) by whoever comes
+  // to it: true if a piece can be made into what `format` asks without the rest of its row. Then whoever has
+  // written one calls make_piece(), and prepare() for that format only meets. False for one scale per token
+  // and for pieces that cut groups: prepare() makes whole rows, which must have been written before a
+  // meeting.
+  bool in_pieces(const InputFormat& format, size_t piece);
+  void make_piece(const kernels::KernelTable& kernels, size_t row, size_t begin, size_t end);
+
   size_t tokens() const { return tokens_; }
   const float* rows() const { return x_; }
   LinearScratch& scratch() { return *scratch_; }
 
  private:
-  void quantize_row(const kernels::KernelTable& kernels, const InputFormat& format, size_t group, size_t row);
+  void make(const kernels::KernelTable& kernels, const InputFormat& format, size_t row, size_t begin,
+            size_t end);
 
   LinearScratch* scratch_;
   const float* x_;
@@ -79,8 +89,9 @@ void linear_rows(const kernels::KernelTable& kernels, const Matrix& w, const ker
 // and few enough that nobody waits long for the last.
 size_t linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads);
 
-// Tells the meeting that comes which bytes of W this worker will take first, if all of it is taken by `grain`
-// rows. For inputs of few tokens, where memory is what everybody waits for; nothing otherwise.
+// Says that this worker's next is W, all of it taken by `grain` rows: what it will take first is asked for at
+// meetings (Worker::expect). For inputs of few tokens, where memory is what everybody waits for; nothing
+// otherwise.
 void expect_rows(Worker& me, const Matrix& w, size_t grain, size_t tokens);
 
 // All of W x between the workers, without meeting at the end.

@@ -40,9 +40,11 @@ class Matrix {
   // Memory of its own, which the experts of a tensor share; null if it lies in a memory map.
   const Buffer* memory() const { return memory_.get(); }
   // Bytes that the view reads where a file is mapped; 0 for a matrix with memory of its own.
-  uint64_t mapped_bytes() const {
+  uint64_t mapped_bytes() const { return memory_ != nullptr ? 0 : bytes(); }
+  // Bytes that the view reads.
+  uint64_t bytes() const {
     using kernels::WeightFormat;
-    if (memory_ != nullptr || empty()) return 0;
+    if (empty()) return 0;
     const uint64_t elements = uint64_t{view_.rows} * view_.cols;
     switch (view_.format) {
       case WeightFormat::kF32:

@@ -114,17 +114,18 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
     quantized = quantized || inputs;
     unpacked = unpacked || (scheme.weight == WeightKind::kLevels && !scheme.fake && !scheme.integer);
   }
-  const LinearScratch::Plan plan = Forward::linear_plan(config, session.chunk, threads);
   const auto scratch = [&](uint64_t bytes, bool written) {
     const uint64_t touched = written ? bytes / std::max<size_t>(session.chunk, 1) * prompt : 0;
     forecast.buffer(MemoryPart::kScratch, std::nullopt, bytes, resident_once_touched(bytes, touched));
   };
-  scratch(plan.fake, fake);
-  scratch(plan.levels, quantized);
-  scratch(plan.scales, quantized);
-  scratch(plan.sums, quantized);
-  forecast.buffer(MemoryPart::kScratch, std::nullopt, plan.unpacked,
-                  resident_once_touched(plan.unpacked, unpacked ? plan.unpacked : 0));
+  for (const LinearScratch::Plan& plan : Forward::linear_plans(config, session.chunk, threads)) {
+    scratch(plan.fake, fake);
+    scratch(plan.levels, quantized);
+    scratch(plan.scales, quantized);
+    scratch(plan.sums, quantized);
+    forecast.buffer(MemoryPart::kScratch, std::nullopt, plan.unpacked,
+                    resident_once_touched(plan.unpacked, unpacked ? plan.unpacked : 0));
+  }
 }
 
 }  // namespace

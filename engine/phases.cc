@@ -43,7 +43,6 @@ void Worker::meet() {
     spin();
   }
   state_.meetings.wait(meeting, std::memory_order_acquire);  // returns at once if it is over
-  lines_end_ = 0;
 }
 
 // A part is set up for a take() by whoever comes first, its owner or a thread that has run out of work. A

@@ -44,8 +44,9 @@ class Worker {
   // Waits until all have arrived: spinning for some microseconds, then asleep.
   void meet();
 
-  // What this thread will read after the next meeting: while it waits there, it asks for these bytes, so that
-  // the memory is not idle when one thread alone has something to do. Asking never faults.
+  // What this thread will read next of what lies in memory: while it waits at meetings it asks for these
+  // bytes, in order and once, so that the memory is not idle when one thread alone has something to do. Holds
+  // until something else is expected. Asking never faults.
   void expect(const std::byte* begin, size_t bytes) {
     next_line_ = reinterpret_cast<uintptr_t>(begin);
     lines_end_ = next_line_ + bytes;
@@ -101,6 +102,9 @@ class PhaseTeam {
       body(worker);
     });
   }
+
+  // Times that the threads have met since this was made; one thread alone meets nobody.
+  uint32_t meetings() const { return state_->meetings.load(std::memory_order_relaxed); }
 
  private:
   void start() const;

@@ -120,23 +120,33 @@ const kernels::MatrixView* StoredTensor::panels(size_t row0, size_t rows) const 
   return &panels_[row0 / rows];
 }
 
-Result<void> StoredTensor::read_scales(size_t row0, size_t rows, Scratch& scratch, float* scales) const {
-  const size_t groups = info_->columns() / group_;
+Result<void> StoredTensor::read(const TensorInfo& tensor, size_t row0, size_t rows, size_t columns,
+                                std::vector<std::byte>& raw) const {
+  raw.resize(rows * encoded_row_bytes(tensor.encoding, tensor.dtype, columns));
+  if (columns < tensor.columns()) return source_->read_row_start(tensor, row0, raw);
+  return source_->read_rows(tensor, row0, row0 + rows, raw);
+}
+
+Result<void> StoredTensor::read_scales(size_t row0, size_t rows, size_t groups, Scratch& scratch,
+                                       float* scales) const {
   if (!all_scales_.empty()) {
-    std::memcpy(scales, all_scales_.data() + row0 * groups, rows * groups * sizeof(float));
-  } else {
-    scratch.raw_scales.resize(rows * scales_->row_bytes());
-    Result<void> read = source_->read_rows(*scales_, row0, row0 + rows, scratch.raw_scales);
-    if (!read) return read;
-    widen(*kernels_, scales_->dtype, scratch.raw_scales.data(), rows * groups, scales);
+    const size_t row_groups = info_->columns() / group_;
+    std::memcpy(scales, all_scales_.data() + row0 * row_groups, rows * groups * sizeof(float));
+    return {};
   }
-  return {};
+  Result<void> done = read(*scales_, row0, rows, groups, scratch.raw_scales);
+  if (done) widen(*kernels_, scales_->dtype, scratch.raw_scales.data(), rows * groups, scales);
+  return done;
 }
 
 Result<void> StoredTensor::levels(size_t row0, size_t rows, Scratch& scratch, int8_t* levels,
                                   float* scales) const {
-  const size_t columns = info_->columns();
-  const size_t groups = columns / group_;
+  return this->levels(row0, rows, info_->columns(), scratch, levels, scales);
+}
+
+Result<void> StoredTensor::levels(size_t row0, size_t rows, size_t columns, Scratch& scratch, int8_t* levels,
+                                  float* scales) const {
+  const size_t groups = (columns + group_ - 1) / group_;
   if (row0 > info_->rows() || rows > info_->rows() - row0) {
     return fail(ErrorCode::kInternal, place(*info_),
                 fmt::format("has {} rows, asked for {} from {} on", info_->rows(), rows, row0));
@@ -159,11 +169,10 @@ Result<void> StoredTensor::levels(size_t row0, size_t rows, Scratch& scratch, in
     }
     return {};
   }
-  const size_t row_bytes = info_->row_bytes();
-  scratch.raw.resize(rows * row_bytes);
-  Result<void> read = source_->read_rows(*info_, row0, row0 + rows, scratch.raw);
-  if (read && scales_ != nullptr) read = read_scales(row0, rows, scratch, scales);
-  if (!read) return read;
+  const size_t row_bytes = encoded_row_bytes(info_->encoding, info_->dtype, columns);
+  Result<void> done = read(*info_, row0, rows, columns, scratch.raw);
+  if (done && scales_ != nullptr) done = read_scales(row0, rows, groups, scratch, scales);
+  if (!done) return done;
   for (size_t r = 0; r < rows; ++r) {
     const std::byte* row = scratch.raw.data() + r * row_bytes;
     int8_t* to = levels + r * columns;
@@ -194,19 +203,30 @@ Result<void> StoredTensor::levels(size_t row0, size_t rows, Scratch& scratch, in
 }
 
 Result<void> StoredTensor::floats(size_t row0, size_t rows, Scratch& scratch, float* out) const {
-  const size_t columns = info_->columns();
+  return floats(row0, rows, info_->columns(), scratch, out);
+}
+
+Result<void> StoredTensor::row_start(size_t row, size_t columns, Scratch& scratch, float* out) const {
+  const size_t all = info_->columns();
+  const size_t block = panels_.empty() ? encoding_block(info_->encoding) : all;
+  const size_t blocks = columns / block + (columns % block != 0);
+  return floats(row, 1, std::min(blocks * block, all), scratch, out);
+}
+
+Result<void> StoredTensor::floats(size_t row0, size_t rows, size_t columns, Scratch& scratch,
+                                  float* out) const {
   if (!in_levels()) {
-    scratch.raw.resize(rows * info_->row_bytes());
-    Result<void> read = source_->read_rows(*info_, row0, row0 + rows, scratch.raw);
-    if (read) widen(*kernels_, info_->dtype, scratch.raw.data(), rows * columns, out);
-    return read;
+    Result<void> done = read(*info_, row0, rows, columns, scratch.raw);
+    if (done) widen(*kernels_, info_->dtype, scratch.raw.data(), rows * columns, out);
+    return done;
   }
+  const size_t groups = (columns + group_ - 1) / group_;
   scratch.levels.resize(rows * columns);
-  scratch.scales.resize(rows * columns / group_);
-  Result<void> read = levels(row0, rows, scratch, scratch.levels.data(), scratch.scales.data());
-  if (!read) return read;
+  scratch.scales.resize(rows * groups);
+  Result<void> done = levels(row0, rows, columns, scratch, scratch.levels.data(), scratch.scales.data());
+  if (!done) return done;
   for (size_t i = 0, g = 0; i < rows * columns; ++g) {
-    for (const size_t end = i + group_; i < end; ++i) {
+    for (const size_t end = std::min(i + group_, rows * columns); i < end; ++i) {
       out[i] = scratch.scales[g] * static_cast<float>(scratch.levels[i]);
     }
   }

@@ -51,13 +51,23 @@ class StoredTensor {
   // Rows as float32 (rows, columns): the stored floats, or scale * level.
   Result<void> floats(size_t row0, size_t rows, Scratch& scratch, float* out) const;
 
+  // The first `columns` of a row as float32, and nothing of the file but them and what shares a block with
+  // them. `out` has room for a whole row: what lies behind `columns` may be written.
+  Result<void> row_start(size_t row, size_t columns, Scratch& scratch, float* out) const;
+
   // Rows [row0, row0 + rows) in the mapped file, if they are stored in the form that a kernel reads and are
   // the whole matrix or one of its stacked experts; else null.
   const kernels::MatrixView* panels(size_t row0, size_t rows) const;
 
  private:
   Result<void> open_scales();
-  Result<void> read_scales(size_t row0, size_t rows, Scratch& scratch, float* scales) const;
+  // Of part of a row (columns < info().columns()), rows is 1.
+  Result<void> read(const TensorInfo& tensor, size_t row0, size_t rows, size_t columns,
+                    std::vector<std::byte>& raw) const;
+  Result<void> read_scales(size_t row0, size_t rows, size_t groups, Scratch& scratch, float* scales) const;
+  Result<void> levels(size_t row0, size_t rows, size_t columns, Scratch& scratch, int8_t* levels,
+                      float* scales) const;
+  Result<void> floats(size_t row0, size_t rows, size_t columns, Scratch& scratch, float* out) const;
 
   const TensorSource* source_ = nullptr;
   const TensorInfo* info_ = nullptr;

@@ -157,6 +157,17 @@ Result<void> SyntheticSource::read_rows(const TensorInfo& tensor, size_t row0, s
   return {};
 }
 
+Result<void> SyntheticSource::read_row_start(const TensorInfo& tensor, size_t row,
+                                             std::span<std::byte> out) const {
+  const TensorInfo* own = find(tensor.name);
+  if (own == nullptr || row >= own->rows() || out.size() > own->row_bytes()) {
+    return fail(ErrorCode::kInternal, tensor.name,
+                fmt::format("no row {} with {} bytes in this synthetic checkpoint", row, out.size()));
+  }
+  fill_random_bf16(streams_[static_cast<size_t>(own - tensors_.data())], uint64_t{row} * own->columns(), out);
+  return {};
+}
+
 std::span<const std::byte> SyntheticSource::mapped(const TensorInfo&) const {
   return {};
 }

@@ -40,6 +40,7 @@ class SyntheticSource final : public TensorSource {
   // kInternal if the tensor is none of tensors(), the rows are not there or `out` has another size.
   Result<void> read_rows(const TensorInfo& tensor, size_t row0, size_t row1,
                          std::span<std::byte> out) const override;
+  Result<void> read_row_start(const TensorInfo& tensor, size_t row, std::span<std::byte> out) const override;
 
   // Nothing is mapped: always empty.
   std::span<const std::byte> mapped(const TensorInfo& tensor) const override;

@@ -145,9 +145,9 @@ SyntheticMobileSource::SyntheticMobileSource(const ModelConfig& config, uint64_t
   }
 }
 
-Result<void> SyntheticMobileSource::read_levels(const TensorInfo& tensor, const Origin& origin, size_t row0,
-                                                size_t row1, std::span<std::byte> out) const {
-  const size_t columns = tensor.columns(), row_bytes = tensor.row_bytes();
+Result<void> SyntheticMobileSource::read_levels(const TensorInfo& tensor, const Origin& origin, size_t row,
+                                                std::span<std::byte> out) const {
+  const size_t columns = std::min(tensor.columns(), out.size() * 8 / static_cast<size_t>(origin.bits));
   // A decoded token reads rows of tables: buffers that stay keep the heap out of it.
   thread_local std::vector<uint16_t> halves;
   thread_local std::vector<int8_t> levels;
@@ -155,22 +155,31 @@ Result<void> SyntheticMobileSource::read_levels(const TensorInfo& tensor, const 
   levels.resize(columns);
   const float highest = static_cast<float>((1 << (origin.bits - 1)) - 1), lowest = -highest - 1;
   const TensorInfo* values = values_.find(tensor.name);
-  for (size_t row = row0; row < row1; ++row) {
-    Result<void> read = values_.read_rows(*values, row, row + 1, std::as_writable_bytes(std::span(halves)));
-    if (!read) return read;
-    for (size_t g = 0; g < columns / origin.group; ++g) {
-      const float inverse = 1 / scale_at(origin.number, row, g);
-      for (size_t c = g * origin.group; c < (g + 1) * origin.group; ++c) {
-        const float value = std::bit_cast<float>(uint32_t{halves[c]} << 16) * inverse;
-        levels[c] = static_cast<int8_t>(std::min(std::max(std::nearbyint(value), lowest), highest));
-      }
+  Result<void> read = values_.read_row_start(*values, row, std::as_writable_bytes(std::span(halves)));
+  if (!read) return read;
+  for (size_t first = 0; first < columns; first += origin.group) {
+    const float inverse = 1 / scale_at(origin.number, row, first / origin.group);
+    for (size_t c = first; c < std::min(first + origin.group, columns); ++c) {
+      const float value = std::bit_cast<float>(uint32_t{halves[c]} << 16) * inverse;
+      levels[c] = static_cast<int8_t>(std::min(std::max(std::nearbyint(value), lowest), highest));
     }
-    std::byte* to = out.data() + (row - row0) * row_bytes;
-    if (origin.bits == 8) {
-      std::memcpy(to, levels.data(), columns);
-    } else {
-      kernels::encode_offset_levels(levels.data(), columns, origin.bits, to);
-    }
+  }
+  if (origin.bits == 8) {
+    std::memcpy(out.data(), levels.data(), columns);
+  } else {
+    kernels::encode_offset_levels(levels.data(), columns, origin.bits, out.data());
+  }
+  return {};
+}
+
+Result<void> SyntheticMobileSource::read(const TensorInfo& own, size_t row, std::span<std::byte> out) const {
+  const Origin& origin = origins_[static_cast<size_t>(&own - tensors_.data())];
+  if (origin.kind == Origin::Kind::kValues) return values_.read_row_start(*values_.find(own.name), row, out);
+  if (origin.kind == Origin::Kind::kLevels) return read_levels(own, origin, row, out);
+  for (size_t at = 0, group = 0; at < out.size(); at += sizeof(float), ++group) {
+    const float value =
+        origin.kind == Origin::Kind::kNumber ? origin.number : scale_at(origin.number, row, group);
+    std::memcpy(out.data() + at, &value, std::min(sizeof(value), out.size() - at));
   }
   return {};
 }
@@ -181,29 +190,27 @@ Result<void> SyntheticMobileSource::read_rows(const TensorInfo& tensor, size_t r
   if (own == nullptr) {
     return fail(ErrorCode::kInternal, tensor.name, "no tensor of this synthetic checkpoint");
   }
-  if (row0 > row1 || row1 > own->rows() || out.size() != (row1 - row0) * own->row_bytes()) {
+  const size_t row_bytes = own->row_bytes();
+  if (row0 > row1 || row1 > own->rows() || out.size() != (row1 - row0) * row_bytes) {
     return fail(ErrorCode::kInternal, own->name,
                 fmt::format("rows {} to {} of {} into {} bytes, expected {} bytes a row", row0, row1,
-                            own->rows(), out.size(), own->row_bytes()));
+                            own->rows(), out.size(), row_bytes));
   }
-  const Origin& origin = origins_[static_cast<size_t>(own - tensors_.data())];
-  switch (origin.kind) {
-    case Origin::Kind::kValues:
-      return values_.read_rows(*values_.find(own->name), row0, row1, out);
-    case Origin::Kind::kLevels:
-      return read_levels(*own, origin, row0, row1, out);
-    case Origin::Kind::kScales:
-    case Origin::Kind::kNumber:
-      break;
+  Result<void> done;
+  for (size_t row = row0; row < row1 && done; ++row) {
+    done = read(*own, row, out.subspan((row - row0) * row_bytes, row_bytes));
   }
-  const size_t groups = own->columns();
-  for (size_t i = 0; i < (row1 - row0) * groups; ++i) {
-    const float value = origin.kind == Origin::Kind::kNumber
-                            ? origin.number
-                            : scale_at(origin.number, row0 + i / groups, i % groups);
-    std::memcpy(out.data() + i * sizeof(value), &value, sizeof(value));
+  return done;
+}
+
+Result<void> SyntheticMobileSource::read_row_start(const TensorInfo& tensor, size_t row,
+                                                   std::span<std::byte> out) const {
+  const TensorInfo* own = find(tensor.name);
+  if (own == nullptr || row >= own->rows() || out.size() > own->row_bytes()) {
+    return fail(ErrorCode::kInternal, tensor.name,
+                fmt::format("no row {} with {} bytes in this synthetic checkpoint", row, out.size()));
   }
-  return {};
+  return read(*own, row, out);
 }
 
 std::span<const std::byte> SyntheticMobileSource::mapped(const TensorInfo&) const {

@@ -26,6 +26,7 @@ class SyntheticMobileSource final : public TensorSource {
   // kInternal as SyntheticSource::read_rows.
   Result<void> read_rows(const TensorInfo& tensor, size_t row0, size_t row1,
                          std::span<std::byte> out) const override;
+  Result<void> read_row_start(const TensorInfo& tensor, size_t row, std::span<std::byte> out) const override;
   std::span<const std::byte> mapped(const TensorInfo& tensor) const override;
 
  private:
@@ -37,7 +38,9 @@ class SyntheticMobileSource final : public TensorSource {
     float number = 0;  // kNumber: itself; kLevels and kScales: the middle of the scales
   };
 
-  Result<void> read_levels(const TensorInfo& tensor, const Origin& origin, size_t row0, size_t row1,
+  // The first out.size() bytes of a row, which are there.
+  Result<void> read(const TensorInfo& own, size_t row, std::span<std::byte> out) const;
+  Result<void> read_levels(const TensorInfo& tensor, const Origin& origin, size_t row,
                            std::span<std::byte> out) const;
 
   SyntheticSource values_;

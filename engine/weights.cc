@@ -282,10 +282,11 @@ Result<void> Embedding::row(size_t id, StoredTensor::Scratch& scratch, float* ou
   return {};
 }
 
-Result<void> PleTable::row(size_t id, StoredTensor::Scratch& scratch, std::span<float> out) const {
-  Result<void> read = tensor_.floats(id, 1, scratch, out.data());
+Result<void> PleTable::row(size_t id, size_t columns, StoredTensor::Scratch& scratch,
+                           std::span<float> out) const {
+  Result<void> read = tensor_.row_start(id, columns, scratch, out.data());
   if (!read) return read;
-  quantizer_.fake(tensor_.kernels(), out, scratch.levels, scratch.scales);
+  quantizer_.fake(tensor_.kernels(), out.first(columns), scratch.levels, scratch.scales);
   return {};
 }
 

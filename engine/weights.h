@@ -68,8 +68,9 @@ class PleTable {
   // `quantizer` quantizes nothing where the file's own levels are kept.
   PleTable(StoredTensor tensor, WeightQuantizer quantizer)
       : tensor_(std::move(tensor)), quantizer_(std::move(quantizer)) {}
-  // All layers' slices of token `id`, (layers * ple_width) float32. kIo if the file cannot be read.
-  Result<void> row(size_t id, StoredTensor::Scratch& scratch, std::span<float> out) const;
+  // The first layers' slices of token `id`, `columns` float32; only they are read. `out` (layers * ple_width)
+  // has room for all layers'. kIo if the file cannot be read.
+  Result<void> row(size_t id, size_t columns, StoredTensor::Scratch& scratch, std::span<float> out) const;
 
  private:
   StoredTensor tensor_;

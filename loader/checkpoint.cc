@@ -281,6 +281,25 @@ Result<void> Checkpoint::read_rows(const TensorInfo& tensor, size_t row0, size_t
   return {};
 }
 
+Result<void> Checkpoint::read_row_start(const TensorInfo& tensor, size_t row,
+                                        std::span<std::byte> out) const {
+  const std::vector<StoredPart>* parts = impl_->parts_of(*this, tensor);
+  if (parts == nullptr) return read_rows(tensor, row, row + 1, out);  // says so
+  const TensorInfo& own = impl_->tensors[static_cast<size_t>(parts - impl_->parts.data())];
+  if (row >= own.rows() || out.size() > own.row_bytes()) {
+    return fail(ErrorCode::kInternal, own.file + ": " + own.name,
+                fmt::format("{} bytes of row {}, expected at most {} bytes of one of {}", out.size(), row,
+                            own.row_bytes(), own.rows()));
+  }
+  const size_t part_rows = own.rows() / parts->size();
+  const StoredPart& from = (*parts)[row / part_rows];
+  auto read = impl_->files[from.file].read(*from.tensor, row % part_rows * own.row_bytes(), out);
+  if (read) return {};
+  Error error = read.error();
+  error.where += ": " + own.name;
+  return fail(std::move(error));
+}
+
 Result<void> Checkpoint::read_bytes(const TensorInfo& tensor, uint64_t offset,
                                     std::span<std::byte> out) const {
   const uint64_t bytes = mapped(tensor).size();

@@ -104,27 +104,49 @@ int encoding_bits(Encoding encoding) {
   return 0;
 }
 
-size_t encoded_row_bytes(Encoding encoding, Dtype dtype, size_t columns) {
-  const auto blocks = [columns](size_t width) { return (columns + width - 1) / width; };
+size_t encoding_block(Encoding encoding) {
   switch (encoding) {
     case Encoding::kPlain:
-      return columns * dtype_bytes(dtype);
-    case Encoding::kQ4_0:
-      return blocks(32) * 18;
-    case Encoding::kQ8_0:
-      return blocks(32) * 34;
-    case Encoding::kQ6_K:
-      return blocks(256) * 210;
-    case Encoding::kPacked4:
-      return blocks(8) * 4;
-    case Encoding::kPacked8:
-      return blocks(4) * 4;
-    case Encoding::kGemma2:
-      return blocks(4);
-    case Encoding::kGemma4:
-      return blocks(2);
     case Encoding::kGemma8:
-      return columns;
+      return 1;
+    case Encoding::kGemma4:
+      return 2;
+    case Encoding::kGemma2:
+    case Encoding::kPacked8:
+      return 4;
+    case Encoding::kPacked4:
+      return 8;
+    case Encoding::kQ4_0:
+    case Encoding::kQ8_0:
+      return 32;
+    case Encoding::kQ6_K:
+      return 256;
+    case Encoding::kPanels:
+      break;
+  }
+  return 0;
+}
+
+size_t encoded_row_bytes(Encoding encoding, Dtype dtype, size_t columns) {
+  const size_t block = encoding_block(encoding);
+  if (block == 0) return 0;
+  const size_t blocks = columns / block + (columns % block != 0);
+  switch (encoding) {
+    case Encoding::kPlain:
+      return blocks * dtype_bytes(dtype);
+    case Encoding::kQ4_0:
+      return blocks * 18;
+    case Encoding::kQ8_0:
+      return blocks * 34;
+    case Encoding::kQ6_K:
+      return blocks * 210;
+    case Encoding::kPacked4:
+    case Encoding::kPacked8:
+      return blocks * 4;
+    case Encoding::kGemma2:
+    case Encoding::kGemma4:
+    case Encoding::kGemma8:
+      return blocks;
     case Encoding::kPanels:
       break;
   }

@@ -41,4 +41,8 @@ int encoding_bits(Encoding encoding);
 // Bytes of one row of `columns` elements; 0 for kPanels. `dtype` counts for kPlain only.
 size_t encoded_row_bytes(Encoding encoding, Dtype dtype, size_t columns);
 
+// Columns that lie together in a block, a word or a byte: a row begins with the bytes of any number of whole
+// ones. 0 for kPanels.
+size_t encoding_block(Encoding encoding);
+
 }  // namespace gemma

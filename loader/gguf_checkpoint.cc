@@ -320,6 +320,26 @@ Result<void> GgufCheckpoint::read_rows(const TensorInfo& tensor, size_t row0, si
   return {};
 }
 
+Result<void> GgufCheckpoint::read_row_start(const TensorInfo& tensor, size_t row,
+                                            std::span<std::byte> out) const {
+  const Impl::Place* place = impl_->place_of(*this, tensor);
+  if (place == nullptr) return read_rows(tensor, row, row + 1, out);  // says so
+  const TensorInfo& own = impl_->tensors[static_cast<size_t>(place - impl_->places.data())];
+  if (row >= own.rows() || out.size() > own.row_bytes()) {
+    return fail(ErrorCode::kInternal, own.file + ": " + own.name,
+                fmt::format("{} bytes of row {}, expected at most {} bytes of one of {}", out.size(), row,
+                            own.row_bytes(), own.rows()));
+  }
+  const size_t runs = row / place->run;
+  const Stored& part = place->parts[runs % place->parts.size()];
+  const size_t stored_row = runs / place->parts.size() * place->run + row % place->run;
+  auto read = impl_->files[part.file].read(*part.tensor, stored_row * own.row_bytes(), out);
+  if (read) return {};
+  Error error = read.error();
+  error.where += ": " + own.name;
+  return fail(std::move(error));
+}
+
 std::span<const std::byte> GgufCheckpoint::mapped(const TensorInfo& tensor) const {
   const Impl::Place* place = impl_->place_of(*this, tensor);
   if (place == nullptr || place->parts.size() != 1) return {};

@@ -19,6 +19,18 @@ const TensorInfo* TensorSource::find(std::string_view name) const {
   return it != all.end() && it->name == name ? &*it : nullptr;
 }
 
+Result<void> TensorSource::read_row_start(const TensorInfo& tensor, size_t row,
+                                          std::span<std::byte> out) const {
+  std::vector<std::byte> whole(tensor.row_bytes());
+  if (out.size() > whole.size()) {
+    return fail(ErrorCode::kInternal, tensor.name,
+                fmt::format("expected at most {} bytes of a row, found {}", whole.size(), out.size()));
+  }
+  Result<void> read = read_rows(tensor, row, row + 1, whole);
+  if (read) std::copy_n(whole.begin(), out.size(), out.begin());
+  return read;
+}
+
 Result<void> TensorSource::read_bytes(const TensorInfo& tensor, uint64_t offset,
                                       std::span<std::byte> out) const {
   return fail(ErrorCode::kInternal, tensor.name,

@@ -53,6 +53,10 @@ class TensorSource {
   virtual Result<void> read_rows(const TensorInfo& tensor, size_t row0, size_t row1,
                                  std::span<std::byte> out) const = 0;
 
+  // The first out.size() bytes of a row, at most row_bytes(), and no more of the file. Otherwise as
+  // read_rows(). By default the whole row is read.
+  virtual Result<void> read_row_start(const TensorInfo& tensor, size_t row, std::span<std::byte> out) const;
+
   // The tensor's bytes if they lie in a memory map that lives as long as this source, else empty.
   // Alignment is whatever the file gives.
   virtual std::span<const std::byte> mapped(const TensorInfo& tensor) const = 0;

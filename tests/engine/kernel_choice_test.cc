@@ -129,7 +129,7 @@ TEST_CASE("rows of the per-layer table are read and rounded by the chosen kernel
   StoredTensor::Scratch scratch;
   std::vector<float> row(kCols);
   for (int token = 1; token <= 3; ++token) {
-    REQUIRE(rows.row(static_cast<size_t>(token), scratch, row));
+    REQUIRE(rows.row(static_cast<size_t>(token), kCols, scratch, row));
     CHECK(calls.bf16_to_float == token);
     CHECK(calls.absmax == token);
     CHECK(calls.symmetric_levels == token);

@@ -86,6 +86,12 @@ TEST_CASE("a golden checkpoint opens, sorted, with the shapes of its config") {
   REQUIRE(c.read_rows(*embedding, 3, 5, std::as_writable_bytes(std::span(rows))));
   REQUIRE(c.mapped(*embedding).size() == embedding->bytes());
   CHECK(std::memcmp(rows.data(), c.mapped(*embedding).data() + 3 * embedding->row_bytes(), rows.size()) == 0);
+
+  std::vector<std::byte> start(50), large(embedding->row_bytes() + 1);
+  REQUIRE(c.read_row_start(*embedding, 4, start));
+  CHECK(std::memcmp(start.data(), rows.data() + embedding->row_bytes(), start.size()) == 0);
+  CHECK(c.read_row_start(*embedding, 512, start).error().code == ErrorCode::kInternal);
+  CHECK(c.read_row_start(*embedding, 4, large).error().code == ErrorCode::kInternal);
 }
 
 TEST_CASE("every golden opens") {

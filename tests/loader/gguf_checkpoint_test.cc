@@ -56,6 +56,8 @@ TEST_CASE("tensors have canonical names, shapes outermost first and the encoding
   std::vector<std::byte> rows(420);
   CHECK((*checkpoint)->read_rows(*q, 1, 3, rows));
   CHECK((*checkpoint)->read_rows(*q, 3, 5, rows).error().code == ErrorCode::kInternal);
+  CHECK((*checkpoint)->read_row_start(*q, 4, rows).error().code == ErrorCode::kInternal);
+  CHECK((*checkpoint)->read_row_start(*q, 0, rows).error().code == ErrorCode::kInternal);
 }
 
 TEST_CASE("experts stored as two tensors are one: of each expert the gate rows, then the up rows") {
@@ -81,6 +83,10 @@ TEST_CASE("experts stored as two tensors are one: of each expert the gate rows, 
   std::vector<float> some(7);
   REQUIRE((*checkpoint)->read_rows(*joined, 2, 9, std::as_writable_bytes(std::span(some))));
   CHECK(some == std::vector<float>(expected.begin() + 2, expected.begin() + 9));
+  for (size_t row = 0; row < 12; ++row) {
+    REQUIRE((*checkpoint)->read_row_start(*joined, row, std::as_writable_bytes(std::span(some).first(1))));
+    CHECK(some[0] == expected[row]);
+  }
 
   GgufModel broken = model;
   broken.tensors.erase("blk.0.ffn_up_exps.weight");
