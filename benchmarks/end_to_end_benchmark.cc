@@ -142,7 +142,7 @@ void decode(benchmark::State& state, const PackedModel& packed, size_t depth) {
   }
   state.counters["tokens/s"] = benchmark::Counter(1, benchmark::Counter::kIsIterationInvariantRate);
   const Result<std::vector<PlannedWeight>> weights =
-      plan_weights(model.config(), model.scheme(), model.source(), model.placement());
+      plan_weights(model.config(), model.scheme(), model.source(), model.placement(), model.kernels());
   if (!weights) return state.SkipWithError(weights.error().message().c_str());
   const uint64_t bytes = weight_bytes_per_token(model.config(), *weights) +
                          kv_bytes_per_token(model.config(), *session->options().kv_type, depth);

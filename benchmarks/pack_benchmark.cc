@@ -169,7 +169,7 @@ void pack_file(benchmark::State& state) {
   for (const TensorInfo& tensor : checkpoint.tensors()) weights += tensor.elements();
   const Progress no_progress;
   for (auto _ : state) {
-    MatrixBuilder builder(scheme, checkpoint, team, weights, no_progress);
+    MatrixBuilder builder(scheme, checkpoint, kernels::default_kernel_table(), team, weights, no_progress);
     for (const TensorInfo& tensor : checkpoint.tensors()) {
       Result<Matrix> matrix = builder.matrix(tensor, TensorClass::kMlp, 0, tensor.rows());
       if (!matrix) return state.SkipWithError(matrix.error().what.c_str());

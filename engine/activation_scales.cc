@@ -28,14 +28,14 @@ Failure damaged(const std::string& where, std::string what) {
 
 // Grid of the range that calibration found; `index`: of 4 bits, then of 8.
 Result<kernels::AffineGrid> read_range(const TensorSource& source, const std::string& name, size_t index,
-                                       int bits) {
+                                       int bits, const kernels::KernelTable& kernels) {
   const TensorInfo& tensor = *source.find(name);
   const std::string where = tensor.file.empty() ? name : tensor.file + ": " + tensor.stored_name;
   if (tensor.elements() != 4) {
     return fail(ErrorCode::kMismatch, where,
                 fmt::format("expected two ranges, found [{}]", fmt::join(tensor.shape, ", ")));
   }
-  Result<std::vector<float>> values = read_floats(source, tensor);
+  Result<std::vector<float>> values = read_floats(source, tensor, kernels);
   if (!values) return fail(std::move(values.error()));
   const float low = (*values)[2 * index], high = (*values)[2 * index + 1];
   if (std::isfinite(low) && std::isfinite(high) && low <= 0 && high >= 0) {
@@ -45,7 +45,8 @@ Result<kernels::AffineGrid> read_range(const TensorSource& source, const std::st
 }
 
 // One number, 0 if the tensor is not there.
-Result<float> read_scale(const TensorSource& source, const std::string& name, bool zero_is_none) {
+Result<float> read_scale(const TensorSource& source, const std::string& name, bool zero_is_none,
+                         const kernels::KernelTable& kernels) {
   const TensorInfo* tensor = source.find(name);
   if (tensor == nullptr) return 0.0f;
   const std::string where = tensor->file.empty() ? name : tensor->file + ": " + tensor->stored_name;
@@ -53,7 +54,7 @@ Result<float> read_scale(const TensorSource& source, const std::string& name, bo
     return fail(ErrorCode::kMismatch, where,
                 fmt::format("expected one number, found [{}]", fmt::join(tensor->shape, ", ")));
   }
-  Result<std::vector<float>> values = read_floats(source, *tensor);
+  Result<std::vector<float>> values = read_floats(source, *tensor, kernels);
   if (!values) return fail(std::move(values.error()));
   const float scale = values->front();
   if (std::isfinite(scale) && (scale > 0 || (zero_is_none && scale == 0))) return scale;
@@ -64,20 +65,22 @@ Result<float> read_scale(const TensorSource& source, const std::string& name, bo
 
 }  // namespace
 
-Result<ActivationScales> read_activation_scales(const TensorSource& source, const std::string& matrix) {
+Result<ActivationScales> read_activation_scales(const TensorSource& source, const std::string& matrix,
+                                                const kernels::KernelTable& kernels) {
   const std::string module = module_of(source, matrix);
-  Result<float> input = read_scale(source, module + std::string(kInputScale), true);
+  Result<float> input = read_scale(source, module + std::string(kInputScale), true, kernels);
   if (!input) return fail(std::move(input.error()));
-  Result<float> output = read_scale(source, module + std::string(kOutputScale), true);
+  Result<float> output = read_scale(source, module + std::string(kOutputScale), true, kernels);
   if (!output) return fail(std::move(output.error()));
   return ActivationScales{*input, *output};
 }
 
-Result<KvScales> read_kv_scales(const TensorSource& source, size_t layer) {
+Result<KvScales> read_kv_scales(const TensorSource& source, size_t layer,
+                                const kernels::KernelTable& kernels) {
   const std::string prefix = fmt::format("layers.{}.self_attn.", layer);
-  Result<float> key = read_scale(source, prefix + "k_cache_scale", false);
+  Result<float> key = read_scale(source, prefix + "k_cache_scale", false, kernels);
   if (!key) return fail(std::move(key.error()));
-  Result<float> value = read_scale(source, prefix + "v_cache_scale", false);
+  Result<float> value = read_scale(source, prefix + "v_cache_scale", false, kernels);
   if (!value) return fail(std::move(value.error()));
   return KvScales{*key, *value};
 }
@@ -136,7 +139,7 @@ std::string_view calibrated_module(std::string_view name) {
 }
 
 Result<FakeRounding> read_input_rounding(const TensorSource& source, const std::string& matrix, int bits,
-                                         bool zero_point) {
+                                         bool zero_point, const kernels::KernelTable& kernels) {
   const std::string module = module_of(source, matrix);
   const std::string name = module + std::string(zero_point  ? kInputRange
                                                 : bits == 4 ? kInputScale4
@@ -149,13 +152,13 @@ Result<FakeRounding> read_input_rounding(const TensorSource& source, const std::
                 "find it on a text with gemma-quantize --calibrate FILE");
   }
   if (zero_point) {
-    Result<kernels::AffineGrid> grid = read_range(source, name, bits == 4 ? 0 : 1, bits);
+    Result<kernels::AffineGrid> grid = read_range(source, name, bits == 4 ? 0 : 1, bits, kernels);
     if (!grid) return fail(std::move(grid.error()));
     rounding.grid = *grid;
     rounding.bits = grid->scale > 0 ? bits : 0;
     return rounding;
   }
-  Result<float> scale = read_scale(source, name, true);
+  Result<float> scale = read_scale(source, name, true, kernels);
   if (!scale) return fail(std::move(scale.error()));
   return *scale > 0 ? FakeRounding::symmetric(bits, *scale) : rounding;
 }

@@ -14,6 +14,7 @@
 
 #include "engine/fake_rounding.h"
 #include "engine/scheme.h"
+#include "kernels/kernel_table.h"
 #include "loader/tensor_source.h"
 
 namespace gemma {
@@ -34,12 +35,13 @@ struct ActivationScales {
 
 // X.input_activation_scale and X.output_activation_scale of the matrix X or X.weight; an absent one is 0.
 // kMismatch for more than one number, kInvalidFile for a scale that is no finite number >= 0.
-Result<ActivationScales> read_activation_scales(const TensorSource& source, const std::string& matrix);
+Result<ActivationScales> read_activation_scales(const TensorSource& source, const std::string& matrix,
+                                                const kernels::KernelTable& kernels);
 
 // How a static scheme of so many bits rounds the inputs of a matrix; nothing is rounded where its scale is 0.
 // A head tied to the embedding has the scales of either name. kUsage if the checkpoint has none of that kind.
 Result<FakeRounding> read_input_rounding(const TensorSource& source, const std::string& matrix, int bits,
-                                         bool zero_point);
+                                         bool zero_point, const kernels::KernelTable& kernels);
 
 // Scales of a layer's int8 keys and values, 0 where there is none. Reported, not applied: the reference
 // implementation does not apply them either, and the cache here is no int8 one.
@@ -49,7 +51,8 @@ struct KvScales {
 };
 
 // layers.N.self_attn.k_cache_scale and v_cache_scale. kInvalidFile for one that is not finite and > 0.
-Result<KvScales> read_kv_scales(const TensorSource& source, size_t layer);
+Result<KvScales> read_kv_scales(const TensorSource& source, size_t layer,
+                                const kernels::KernelTable& kernels);
 
 // Whether the checkpoint has static scales, or stores levels in the mobile format.
 bool carries_static_scales(const TensorSource& source);

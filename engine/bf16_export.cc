@@ -26,8 +26,13 @@ std::string published_name(const std::string& name) {
 class Exporter {
  public:
   Exporter(const ModelConfig& config, const TensorSource& source, const Scheme& scheme,
-           const ThreadTeam& team, const PackOptions& options)
-      : config_(config), source_(source), scheme_(scheme), team_(team), options_(options) {}
+           const kernels::KernelTable& kernels, const ThreadTeam& team, const PackOptions& options)
+      : config_(config),
+        source_(source),
+        scheme_(scheme),
+        kernels_(kernels),
+        team_(team),
+        options_(options) {}
 
   Result<PackedReport> run(const std::string& path);
 
@@ -45,6 +50,7 @@ class Exporter {
   const ModelConfig& config_;
   const TensorSource& source_;
   const Scheme& scheme_;
+  const kernels::KernelTable& kernels_;
   const ThreadTeam& team_;
   const PackOptions& options_;
   uint64_t done_ = 0, total_ = 0;
@@ -72,12 +78,12 @@ Result<std::vector<Exporter::Item>> Exporter::list() const {
 
 // Rows in blocks: read, rounded by the scheme, compared, rounded to bf16, written in order.
 Result<void> Exporter::write(const Item& item, SafetensorsWriter& writer, PackedTensor& told) {
-  Result<StoredTensor> stored = StoredTensor::open(source_, *item.tensor);
+  Result<StoredTensor> stored = StoredTensor::open(source_, *item.tensor, kernels_);
   if (!stored) return fail(std::move(stored.error()));
   const ClassScheme scheme = resolve(scheme_.of(item.tensor_class, item.tensor->name), *stored);
   const size_t rows = item.tensor->rows(), cols = item.tensor->columns();
   const Progress silent;
-  MatrixBuilder builder(scheme_, source_, team_, 0, silent);
+  MatrixBuilder builder(scheme_, source_, kernels_, team_, 0, silent);
   if (options_.off_grid) builder.set_off_grid(*options_.off_grid);
   Result<WeightQuantizer> quantizer = WeightQuantizer();
   const bool floats = item.tensor_class == TensorClass::kFloat;
@@ -105,7 +111,7 @@ Result<void> Exporter::write(const Item& item, SafetensorsWriter& writer, Packed
       for (size_t r = begin; r < end && outcomes[thread]; ++r) {
         outcomes[thread] = stored->floats(row0 + r, 1, scratch, values.data());
         rounded = values;
-        quantizer->fake(rounded, levels, scales);
+        quantizer->fake(kernels_, rounded, levels, scales);
         errors[r] = squares[r] = 0;
         for (size_t c = 0; c < cols; ++c) {
           block[r * cols + c] = kernels::to_bf16(rounded[c]);
@@ -160,7 +166,7 @@ Result<PackedReport> Exporter::run(const std::string& path) {
   if (!writer) return fail(std::move(writer.error()));
   for (const Item& item : *items) {
     if (item.scale) {
-      Result<std::vector<float>> values = read_floats(source_, *item.tensor);
+      Result<std::vector<float>> values = read_floats(source_, *item.tensor, kernels_);
       if (!values) return fail(std::move(values.error()));
       Result<void> copied = writer->write(std::as_bytes(std::span(*values)));
       if (!copied) return fail(std::move(copied.error()));
@@ -185,9 +191,9 @@ Result<PackedReport> Exporter::run(const std::string& path) {
 }  // namespace
 
 Result<PackedReport> export_bf16(const ModelConfig& config, const TensorSource& source, const Scheme& scheme,
-                                 const ThreadTeam& team, const std::string& path,
-                                 const PackOptions& options) {
-  return Exporter(config, source, scheme, team, options).run(path);
+                                 const kernels::KernelTable& kernels, const ThreadTeam& team,
+                                 const std::string& path, const PackOptions& options) {
+  return Exporter(config, source, scheme, kernels, team, options).run(path);
 }
 
 }  // namespace gemma

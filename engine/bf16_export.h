@@ -12,6 +12,7 @@ namespace gemma {
 // Under f32 and bf16 the weights are those of the source. Errors as export_packed; any scheme is fine, a fake
 // one gives the same weights as its real one. Not resumable: it begins anew.
 Result<PackedReport> export_bf16(const ModelConfig& config, const TensorSource& source, const Scheme& scheme,
-                                 const ThreadTeam& team, const std::string& path, const PackOptions& options);
+                                 const kernels::KernelTable& kernels, const ThreadTeam& team,
+                                 const std::string& path, const PackOptions& options);
 
 }  // namespace gemma

@@ -94,7 +94,8 @@ class RowEncoder {
         return read;
       }
     } else if (type_ == GgufTensorType::kQ4_0 || on_grid_) {
-      state.off_grid_groups += grid_.quantize(state.values, state.levels.data(), state.scales.data());
+      state.off_grid_groups +=
+          grid_.quantize(stored_.kernels(), state.values, state.levels.data(), state.scales.data());
     } else {
       for (size_t g = 0; g < groups; ++g) round_to_8_bits(g, state);
     }
@@ -131,9 +132,15 @@ class RowEncoder {
 
 class Exporter {
  public:
-  Exporter(const GgufContent& content, GgufTensorType type, const std::string& path, const ThreadTeam& team,
-           const Progress& progress)
-      : content_(content), type_(type), path_(path), team_(team), progress_(progress), writer_(path) {}
+  Exporter(const GgufContent& content, GgufTensorType type, const std::string& path,
+           const kernels::KernelTable& kernels, const ThreadTeam& team, const Progress& progress)
+      : content_(content),
+        type_(type),
+        path_(path),
+        kernels_(kernels),
+        team_(team),
+        progress_(progress),
+        writer_(path) {}
 
   Result<std::vector<GgufExportedTensor>> run() {
     if (content_.tokenizer == nullptr) {
@@ -185,7 +192,7 @@ class Exporter {
 
   // A few megabytes of rows at a time: encoded by all threads, written in order.
   Result<void> write_tensor(const TensorInfo& info, GgufExportedTensor& told) {
-    Result<StoredTensor> stored = StoredTensor::open(*content_.source, info);
+    Result<StoredTensor> stored = StoredTensor::open(*content_.source, info, kernels_);
     if (!stored) return fail(stored.error());
     const bool quantized = gguf_block_columns(told.type) > 1;
     if (quantized && !passes_through(*stored, told.type)) {
@@ -230,6 +237,7 @@ class Exporter {
   const GgufContent& content_;
   GgufTensorType type_;
   const std::string& path_;
+  const kernels::KernelTable& kernels_;
   const ThreadTeam& team_;
   const Progress& progress_;
   GgufWriter writer_;
@@ -241,9 +249,10 @@ class Exporter {
 }  // namespace
 
 Result<std::vector<GgufExportedTensor>> export_gguf(const GgufContent& content, GgufTensorType type,
-                                                    const std::string& path, const ThreadTeam& team,
-                                                    const Progress& progress) {
-  return Exporter(content, type, path, team, progress).run();
+                                                    const std::string& path,
+                                                    const kernels::KernelTable& kernels,
+                                                    const ThreadTeam& team, const Progress& progress) {
+  return Exporter(content, type, path, kernels, team, progress).run();
 }
 
 }  // namespace gemma

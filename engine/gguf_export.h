@@ -53,7 +53,8 @@ struct GgufExportedTensor {
 // a tokenizer; kUnsupported for what GGUF's keys cannot say (head widths that differ within a kind of layer,
 // a rotation factor); kResource if the disk has no room (checked first); errors of reading.
 Result<std::vector<GgufExportedTensor>> export_gguf(const GgufContent& content, GgufTensorType type,
-                                                    const std::string& path, const ThreadTeam& team,
-                                                    const Progress& progress);
+                                                    const std::string& path,
+                                                    const kernels::KernelTable& kernels,
+                                                    const ThreadTeam& team, const Progress& progress);
 
 }  // namespace gemma

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "engine/tensor_plan.h"
-#include "kernels/kernel_table.h"
 #include "kernels/matrix.h"
 
 namespace gemma {
@@ -14,7 +13,7 @@ Result<bool> on_grid(const StoredTensor& tensor) {
   if (columns == 0 || columns % kernels::kGroup != 0 || rows == 0) return false;
   constexpr size_t kSampledRows = 32;
   const size_t step = std::max<size_t>(1, rows / kSampledRows);
-  const kernels::KernelTable& kernels = kernels::default_kernel_table();
+  const kernels::KernelTable& kernels = tensor.kernels();
   StoredTensor::Scratch scratch;
   std::vector<float> values(columns);
   std::vector<int8_t> levels(columns);
@@ -38,12 +37,13 @@ bool GridSurvey::layers() const {
   });
 }
 
-Result<GridSurvey> survey_grid(const ModelConfig& config, const TensorSource& source) {
+Result<GridSurvey> survey_grid(const ModelConfig& config, const TensorSource& source,
+                               const kernels::KernelTable& kernels) {
   GridSurvey survey;
   for (const PlannedTensor& planned : plan_tensors(config)) {
     const TensorInfo* tensor = source.find(planned.name);
     if (planned.tensor_class == TensorClass::kFloat || !planned.required || tensor == nullptr) continue;
-    Result<StoredTensor> stored = StoredTensor::open(source, *tensor);
+    Result<StoredTensor> stored = StoredTensor::open(source, *tensor, kernels);
     if (!stored) return fail(std::move(stored.error()));
     Result<bool> grid = on_grid(*stored);
     if (!grid) return fail(std::move(grid.error()));
@@ -54,7 +54,7 @@ Result<GridSurvey> survey_grid(const ModelConfig& config, const TensorSource& so
   return survey;
 }
 
-Result<bool> trained_on_grid(const TensorSource& source) {
+Result<bool> trained_on_grid(const TensorSource& source, const kernels::KernelTable& kernels) {
   std::vector<const TensorInfo*> matrices;
   for (const TensorInfo& tensor : source.tensors()) {
     const bool scales = tensor.name.ends_with("_scale"),
@@ -66,7 +66,7 @@ Result<bool> trained_on_grid(const TensorSource& source) {
   const size_t step = std::max<size_t>(1, matrices.size() / kSampled);
   size_t sampled = 0, found = 0;
   for (size_t i = step / 2; i < matrices.size(); i += step) {
-    Result<StoredTensor> stored = StoredTensor::open(source, *matrices[i]);
+    Result<StoredTensor> stored = StoredTensor::open(source, *matrices[i], kernels);
     if (!stored) return fail(std::move(stored.error()));
     Result<bool> grid = on_grid(*stored);
     if (!grid) return fail(std::move(grid.error()));

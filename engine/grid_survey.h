@@ -28,10 +28,11 @@ struct GridSurvey {
   bool layers() const;
 };
 
-Result<GridSurvey> survey_grid(const ModelConfig& config, const TensorSource& source);
+Result<GridSurvey> survey_grid(const ModelConfig& config, const TensorSource& source,
+                               const kernels::KernelTable& kernels);
 
 // Whether a checkpoint was trained for a grid: more than half of up to 16 of its layers' matrices lie on one.
 // What does not is then a stray.
-Result<bool> trained_on_grid(const TensorSource& source);
+Result<bool> trained_on_grid(const TensorSource& source, const kernels::KernelTable& kernels);
 
 }  // namespace gemma

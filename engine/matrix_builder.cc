@@ -8,7 +8,6 @@
 
 #include "engine/panel_file.h"
 #include "engine/static_matrix.h"
-#include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 #include "kernels/quantize.h"
 
@@ -128,10 +127,12 @@ bool keeps_levels(const ClassScheme& scheme, const StoredTensor& stored) {
   return false;
 }
 
-MatrixBuilder::MatrixBuilder(const Scheme& scheme, const TensorSource& source, const ThreadTeam& team,
-                             uint64_t total, const Progress& progress)
+MatrixBuilder::MatrixBuilder(const Scheme& scheme, const TensorSource& source,
+                             const kernels::KernelTable& kernels, const ThreadTeam& team, uint64_t total,
+                             const Progress& progress)
     : scheme_(scheme),
       source_(source),
+      kernels_(kernels),
       team_(team),
       scratch_(team.size()),
       drop_behind_(larger_than_half_of_memory(source)),
@@ -146,12 +147,12 @@ void MatrixBuilder::tell(bool always) {
   progress_(done, total_);
 }
 
-Result<void> MatrixBuilder::over_rows(
-    size_t rows, size_t cols, const std::function<Result<void>(size_t row0, size_t rows)>& step) const {
+Result<void> over_rows(const ThreadTeam& team, size_t rows, size_t cols,
+                       const std::function<Result<void>(size_t row0, size_t rows)>& step) {
   const size_t stride = rows_per_step(cols);
   const size_t steps = (rows + stride - 1) / stride;
-  std::vector<Result<void>> outcomes(team_.size());
-  team_.for_each(steps, [&](size_t index, size_t thread) {
+  std::vector<Result<void>> outcomes(team.size());
+  team.for_each(steps, [&](size_t index, size_t thread) {
     if (!outcomes[thread]) return;
     outcomes[thread] = step(index * stride, std::min(stride, rows - index * stride));
   });
@@ -165,7 +166,7 @@ Result<void> MatrixBuilder::over_rows(
 Result<std::pair<float, float>> MatrixBuilder::tensor_range(const StoredTensor& tensor) const {
   const size_t all_rows = tensor.info().rows(), columns = tensor.info().columns();
   std::vector<float> lowest(all_rows, 0.0f), highest(all_rows, 0.0f);
-  Result<void> read = over_rows(all_rows, columns, [&](size_t row0, size_t rows) -> Result<void> {
+  Result<void> read = over_rows(team_, all_rows, columns, [&](size_t row0, size_t rows) -> Result<void> {
     StoredTensor::Scratch scratch;
     std::vector<float> values(rows * columns);
     Result<void> ok = tensor.floats(row0, rows, scratch, values.data());
@@ -183,7 +184,7 @@ Result<std::pair<float, float>> MatrixBuilder::tensor_range(const StoredTensor& 
 
 Result<OffGrid> MatrixBuilder::off_grid() {
   if (!off_grid_) {
-    Result<bool> trained = trained_on_grid(source_);
+    Result<bool> trained = trained_on_grid(source_, kernels_);
     if (!trained) return fail(std::move(trained.error()));
     off_grid_ = *trained ? OffGrid::kLeastError : OffGrid::kTextbook;
   }
@@ -301,7 +302,7 @@ Result<std::vector<Matrix>> MatrixBuilder::matrices(const TensorInfo& tensor, Te
 // each matrix and then its scales, if they do not lie inside.
 Result<std::vector<Matrix>> MatrixBuilder::build(const TensorInfo& tensor, TensorClass tensor_class,
                                                  size_t row0, size_t rows, size_t count) {
-  Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
+  Result<StoredTensor> stored = StoredTensor::open(source_, tensor, kernels_);
   if (!stored) return fail(std::move(stored.error()));
   const ClassScheme scheme = resolve(scheme_.of(tensor_class, tensor.name), *stored);
   const uint64_t elements = uint64_t{rows} * count * tensor.columns();
@@ -453,10 +454,10 @@ Result<void> MatrixBuilder::copy_mapped(const StoredTensor& stored, std::span<Ma
 Result<void> MatrixBuilder::static_rounding(const TensorInfo& tensor, const ClassScheme& scheme,
                                             InputFormat& input, MatrixView& view) const {
   if (scheme.weight != WeightKind::kLevels || scheme.activation != ActivationLevels::kStatic) return {};
-  Result<FakeRounding> rounding =
-      read_input_rounding(source_, tensor.name, scheme.activation_bits, scheme.activation_zero_point);
+  Result<FakeRounding> rounding = read_input_rounding(source_, tensor.name, scheme.activation_bits,
+                                                      scheme.activation_zero_point, kernels_);
   if (!rounding) return fail(std::move(rounding.error()));
-  Result<ActivationScales> scales = read_activation_scales(source_, tensor.name);
+  Result<ActivationScales> scales = read_activation_scales(source_, tensor.name, kernels_);
   if (!scales) return fail(std::move(scales.error()));
   input.rounding = *rounding;
   view.statics.output = scales->output;

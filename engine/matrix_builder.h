@@ -22,6 +22,7 @@
 #include "engine/weight_memory.h"
 #include "engine/weight_plan.h"
 #include "engine/weight_quantizer.h"
+#include "kernels/kernel_table.h"
 #include "loader/tensor_source.h"
 
 namespace gemma {
@@ -47,8 +48,10 @@ using Progress = std::function<void(uint64_t done, uint64_t total)>;
 class MatrixBuilder {
  public:
   // `total`: elements of all matrices to come, for `progress`, which may be empty. All must outlive this.
-  MatrixBuilder(const Scheme& scheme, const TensorSource& source, const ThreadTeam& team, uint64_t total,
-                const Progress& progress);
+  MatrixBuilder(const Scheme& scheme, const TensorSource& source, const kernels::KernelTable& kernels,
+                const ThreadTeam& team, uint64_t total, const Progress& progress);
+
+  const ThreadTeam& team() const { return team_; }
 
   // What tensors without a grid get under 4 bits in groups of 32, to be said before the first matrix. Unless
   // said: the least error in a checkpoint that was trained on a grid, the textbook in any other
@@ -78,10 +81,6 @@ class MatrixBuilder {
   TensorReport& report(const TensorInfo& tensor, TensorClass tensor_class, const ClassScheme& scheme);
   std::vector<TensorReport> take_reports() { return std::move(reports_); }
 
-  // Runs step(row0, rows) over all rows in parallel; the first error wins.
-  Result<void> over_rows(size_t rows, size_t cols,
-                         const std::function<Result<void>(size_t row0, size_t rows)>& step) const;
-
   // The bytes that lie at `mapped`, inside the tensor's map, by all threads and with pread.
   Result<void> copy(const TensorInfo& tensor, const std::byte* mapped, std::span<std::byte> to) const;
 
@@ -101,6 +100,7 @@ class MatrixBuilder {
 
   const Scheme& scheme_;
   const TensorSource& source_;
+  const kernels::KernelTable& kernels_;
   const ThreadTeam& team_;
   std::vector<RowPacker::Scratch> scratch_;  // of each thread
   std::optional<OffGrid> off_grid_;
@@ -114,6 +114,10 @@ class MatrixBuilder {
   std::vector<TensorReport> reports_;
   std::map<std::string, WeightQuantizer> quantizers_;  // by tensor and class: experts share one tensor's
 };
+
+// Runs step(row0, rows) over all rows in parallel; the first error wins.
+Result<void> over_rows(const ThreadTeam& team, size_t rows, size_t cols,
+                       const std::function<Result<void>(size_t row0, size_t rows)>& step);
 
 // How a matrix of a class is stored, given the type it has in the file.
 kernels::WeightFormat target_format(const ClassScheme& scheme, Dtype stored);

@@ -39,7 +39,7 @@ class Forecast {
 // allocator keeps that memory; what it has kept already (`slack`) serves for it.
 Result<void> add_weights(const Model& model, uint64_t slack, Forecast& forecast) {
   Result<std::vector<PlannedWeight>> plan =
-      plan_weights(model.config(), model.scheme(), model.source(), model.placement());
+      plan_weights(model.config(), model.scheme(), model.source(), model.placement(), model.kernels());
   if (!plan) return fail(std::move(plan.error()));
   uint64_t built = 0;  // most elements that a thread reads at a time
   for (const PlannedWeight& weight : *plan) {

@@ -58,16 +58,14 @@ bool is_there(const std::string& path) {
 }  // namespace
 
 Result<kernels::KernelTable> kernel_table_of(const ModelOptions& options) {
-  kernels::KernelTable table = kernels::default_kernel_table();
-  if (options.isa) {
-    const auto supported = kernels::supported_isas();
-    if (std::find(supported.begin(), supported.end(), *options.isa) == supported.end()) {
-      return fail(ErrorCode::kUsage, "isa",
-                  fmt::format("this CPU cannot run {}", kernels::to_string(*options.isa)),
-                  fmt::format("the best it has is {}", kernels::to_string(supported.front())));
-    }
-    table = kernels::kernel_table(*options.isa);
+  const kernels::Isa isa = options.isa.value_or(kernels::default_isa());
+  const auto supported = kernels::supported_isas();
+  if (std::find(supported.begin(), supported.end(), isa) == supported.end()) {
+    return fail(ErrorCode::kUsage, "isa", fmt::format("this CPU cannot run {}", kernels::to_string(isa)),
+                fmt::format("the best it has is {}", kernels::to_string(supported.front())));
   }
+  kernels::KernelTable table = kernels::kernel_table(isa);
+  if (options.kernels.empty()) kernels::force_kernels(kernels::default_kernels(), table);
   for (const std::string& name : options.kernels) {
     if (!kernels::force_kernel(name, table)) {
       return fail(ErrorCode::kUsage, "kernel", fmt::format("this CPU has no kernel {}", name));
@@ -127,8 +125,9 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& name, const ModelO
   if (!fits) return fail(std::move(fits.error()));
   Result<void> chosen = model->choose_scheme(options.scheme);
   if (!chosen) return fail(std::move(chosen.error()));
-  Result<std::unique_ptr<Weights>> weights = build_weights(
-      model->config_, model->scheme_, *model->source_, model->placement_, *model->team_, options.progress);
+  Result<std::unique_ptr<Weights>> weights =
+      build_weights(model->config_, model->scheme_, *model->source_, model->placement_, model->kernels_,
+                    *model->team_, options.progress);
   if (!weights) return fail(std::move(weights.error()));
   model->weights_ = std::move(*weights);
   Result<void> told = model->compute_fingerprint();
@@ -206,7 +205,7 @@ Result<std::string> Model::fitting_scheme(std::string& reason) const {
     reason = "the checkpoint is stored quantized";
     return std::string("stored");
   }
-  Result<GridSurvey> survey = survey_grid(config_, *source_);
+  Result<GridSurvey> survey = survey_grid(config_, *source_, kernels_);
   if (!survey) return fail(std::move(survey.error()));
   if (survey->all()) {
     reason = "every matrix lies on a trained 4-bit grid";
@@ -240,8 +239,8 @@ Result<void> Model::choose_scheme(const std::string& asked) {
   }
   Result<void> fits = check_static_scales(scheme_, *source_);
   if (!fits) return fits;
-  Result<Placement> placement =
-      asked_placement_ ? Result<Placement>(*asked_placement_) : fitting_placement(config_, scheme_, *source_);
+  Result<Placement> placement = asked_placement_ ? Result<Placement>(*asked_placement_)
+                                                 : fitting_placement(config_, scheme_, *source_, kernels_);
   if (!placement) return fail(std::move(placement.error()));
   placement_ = *placement;
   return {};

@@ -109,7 +109,7 @@ Result<PackedReport> export_gguf_file(const Model& model, const Scheme& scheme, 
   content.source = &model.source();
   content.chat_template = chat->text;
   content.name = fs::path(model.name()).filename().string();
-  auto tensors = export_gguf(content, *type, path, model.team(), options.progress);
+  auto tensors = export_gguf(content, *type, path, model.kernels(), model.team(), options.progress);
   if (!tensors) return fail(std::move(tensors.error()));
   PackedReport report;
   std::error_code error;
@@ -177,8 +177,8 @@ Result<PackedReport> export_model(const Model& model, const Scheme& scheme, Expo
   const std::string weights = (partial / "model.safetensors").string();
   Result<PackedReport> report =
       format == ExportFormat::kPacked
-          ? export_packed(model.config(), source, scheme, model.team(), weights, options)
-          : export_bf16(model.config(), source, scheme, model.team(), weights, options);
+          ? export_packed(model.config(), source, scheme, model.kernels(), model.team(), weights, options)
+          : export_bf16(model.config(), source, scheme, model.kernels(), model.team(), weights, options);
   if (!report) return report;
   flush_folder(partial);
   fs::rename(partial, folder, error);

@@ -58,8 +58,15 @@ struct Planned {
 class Exporter {
  public:
   Exporter(const ModelConfig& config, const TensorSource& source, const Scheme& scheme,
-           const ThreadTeam& team, const std::string& path, const PackOptions& options)
-      : config_(config), source_(source), scheme_(scheme), team_(team), path_(path), options_(options) {}
+           const kernels::KernelTable& kernels, const ThreadTeam& team, const std::string& path,
+           const PackOptions& options)
+      : config_(config),
+        source_(source),
+        scheme_(scheme),
+        kernels_(kernels),
+        team_(team),
+        path_(path),
+        options_(options) {}
 
   Result<PackedReport> run();
 
@@ -97,6 +104,7 @@ class Exporter {
   const ModelConfig& config_;
   const TensorSource& source_;
   const Scheme& scheme_;
+  const kernels::KernelTable& kernels_;
   const ThreadTeam& team_;
   const std::string& path_;
   const PackOptions& options_;
@@ -184,7 +192,7 @@ Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_
   planned.info = tensor;
   planned.bytes = tensor.bytes();
   if (tensor_class != TensorClass::kFloat) {
-    Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
+    Result<StoredTensor> stored = StoredTensor::open(source_, tensor, kernels_);
     if (!stored) return fail(std::move(stored.error()));
     planned.scheme = resolve(scheme_.of(tensor_class, tensor.name), *stored);
     if (planned.scheme.fake) {
@@ -283,7 +291,7 @@ Result<void> Exporter::write_copy(const Planned& planned) {
 
 Result<void> Exporter::compare(const Planned& planned, const Matrix& matrix, size_t row0,
                                RoundingError& sum) const {
-  Result<StoredTensor> stored = StoredTensor::open(source_, *planned.source);
+  Result<StoredTensor> stored = StoredTensor::open(source_, *planned.source, kernels_);
   if (!stored) return fail(std::move(stored.error()));
   const size_t rows = matrix.view().rows, cols = matrix.view().cols;
   // Sums of a row, added in order: the figure does not depend on the threads.
@@ -301,17 +309,14 @@ Result<void> Exporter::compare(const Planned& planned, const Matrix& matrix, siz
   for (Result<void>& outcome : outcomes) {
     if (!outcome) return std::move(outcome);
   }
-  for (const RoundingError& row : by_row) {
-    sum.squared_error += row.squared_error;
-    sum.squares += row.squares;
-  }
+  for (const RoundingError& row : by_row) sum.add(row);
   return {};
 }
 
 Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) {
   const TensorInfo& tensor = *planned.source;
   const Progress silent;
-  MatrixBuilder builder(scheme_, source_, team_, 0, silent);
+  MatrixBuilder builder(scheme_, source_, kernels_, team_, 0, silent);
   if (options_.off_grid) builder.set_off_grid(*options_.off_grid);
   RoundingError sum;
   std::vector<float> scales;
@@ -357,10 +362,10 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
 // Rows are quantized as PleTable would when it reads them, thousands at a time, and written in order.
 Result<void> Exporter::write_table(const Planned& planned, PackedTensor& told) {
   const TensorInfo& tensor = *planned.source;
-  Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
+  Result<StoredTensor> stored = StoredTensor::open(source_, tensor, kernels_);
   if (!stored) return fail(std::move(stored.error()));
   const Progress silent;
-  MatrixBuilder builder(scheme_, source_, team_, 0, silent);
+  MatrixBuilder builder(scheme_, source_, kernels_, team_, 0, silent);
   if (options_.off_grid) builder.set_off_grid(*options_.off_grid);
   Result<WeightQuantizer> quantizer = builder.quantizer(*stored, planned.scheme, config_.ple_width);
   if (!quantizer) return fail(std::move(quantizer.error()));
@@ -392,10 +397,7 @@ Result<void> Exporter::write_table(const Planned& planned, PackedTensor& told) {
     for (Result<void>& outcome : outcomes) {
       if (!outcome) return std::move(outcome);
     }
-    for (size_t r = 0; r < n; ++r) {
-      sum.squared_error += errors[r].squared_error;
-      sum.squares += errors[r].squares;
-    }
+    for (size_t r = 0; r < n; ++r) sum.add(errors[r]);
     Result<void> done = put_all(std::move(packed));
     if (!done) return done;
     count(uint64_t{n} * tensor.columns());
@@ -485,15 +487,11 @@ Result<PackedReport> Exporter::run() {
 
 }  // namespace
 
-double PackedTensor::on_grid_share() const {
-  if (!on_grid || groups == 0) return 0;
-  return static_cast<double>(groups - off_grid_groups) / static_cast<double>(groups);
-}
-
 Result<PackedReport> export_packed(const ModelConfig& config, const TensorSource& source,
-                                   const Scheme& scheme, const ThreadTeam& team, const std::string& path,
+                                   const Scheme& scheme, const kernels::KernelTable& kernels,
+                                   const ThreadTeam& team, const std::string& path,
                                    const PackOptions& options) {
-  return Exporter(config, source, scheme, team, path, options).run();
+  return Exporter(config, source, scheme, kernels, team, path, options).run();
 }
 
 }  // namespace gemma

@@ -2,8 +2,8 @@
 // (engine/panel_file.h), the per-layer table in rows that are read one by one, norms as they were. Matrix by
 // matrix: memory holds one of them, never the model.
 //
-//   Result<PackedReport> report = export_packed(config, source, scheme, team, "folder/model.safetensors",
-//   options);
+//   Result<PackedReport> report = export_packed(config, source, scheme, kernels, team,
+//   "folder/model.safetensors", options);
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,11 @@ struct PackedTensor {
   double mean_squared_error = 0;  // against the source's values; 0 where nothing was rounded
   double snr_db = 0;              // 10 log10(sum w^2 / sum error^2); infinity where nothing was rounded
 
-  double on_grid_share() const;  // of the groups; 0 if the tensor has no grid
+  // Of the groups; 0 if the tensor has no grid.
+  double on_grid_share() const {
+    if (!on_grid || groups == 0) return 0;
+    return static_cast<double>(groups - off_grid_groups) / static_cast<double>(groups);
+  }
 };
 
 struct PackedReport {
@@ -63,7 +67,8 @@ struct PackOptions {
 // kResource if the disk has no room (checked first, with the figures). An interrupted export goes on where it
 // was if called again with the same arguments.
 Result<PackedReport> export_packed(const ModelConfig& config, const TensorSource& source,
-                                   const Scheme& scheme, const ThreadTeam& team, const std::string& path,
+                                   const Scheme& scheme, const kernels::KernelTable& kernels,
+                                   const ThreadTeam& team, const std::string& path,
                                    const PackOptions& options);
 
 }  // namespace gemma

@@ -20,6 +20,10 @@ struct RoundingError {
       squares += static_cast<double>(from[i]) * from[i];
     }
   }
+  void add(const RoundingError& other) {
+    squared_error += other.squared_error;
+    squares += other.squares;
+  }
   double mean_squared_error(uint64_t elements) const {
     return elements == 0 ? 0 : squared_error / static_cast<double>(elements);
   }

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "kernels/int8_group.h"
-#include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 
 namespace gemma {
@@ -46,7 +45,7 @@ Result<void> RowPacker::copy_floats(size_t row, size_t first, size_t n, Scratch&
     Result<void> read = stored_.floats(row, n, scratch.stored, to);
     // Only those with a zero point come here: the others have levels.
     for (size_t r = 0; r < n && read; ++r)
-      target_.quantizer.fake({to + r * cols, cols}, scratch.levels, scratch.scales);
+      target_.quantizer.fake(stored_.kernels(), {to + r * cols, cols}, scratch.levels, scratch.scales);
     return read;
   }
   float* values = at_least(scratch.values, n * cols);
@@ -55,9 +54,9 @@ Result<void> RowPacker::copy_floats(size_t row, size_t first, size_t n, Scratch&
   uint16_t* to = reinterpret_cast<uint16_t*>(data) + first * cols;
   // fp16 only where the file has fp16: a NaN aside, back and forth is exact.
   if (target_.view.format == WeightFormat::kF16) {
-    kernels::default_kernel_table().float_to_f16(values, to, n * cols);
+    stored_.kernels().float_to_f16(values, to, n * cols);
   } else {
-    kernels::default_kernel_table().float_to_bf16(values, to, n * cols);
+    stored_.kernels().float_to_bf16(values, to, n * cols);
   }
   return {};
 }
@@ -82,8 +81,8 @@ Result<uint64_t> RowPacker::pack(size_t row0, size_t first, size_t n, Scratch& s
     Result<void> read = stored_.floats(row0 + first, n, scratch.stored, values);
     if (!read) return fail(std::move(read.error()));
     for (size_t r = 0; r < n; ++r) {
-      off_grid +=
-          target_.quantizer.quantize({values + r * cols, cols}, levels + r * cols, found + r * groups_);
+      off_grid += target_.quantizer.quantize(stored_.kernels(), {values + r * cols, cols}, levels + r * cols,
+                                             found + r * groups_);
     }
   }
   if (target_.fake) {
@@ -101,7 +100,7 @@ Result<uint64_t> RowPacker::pack(size_t row0, size_t first, size_t n, Scratch& s
   const uint16_t* inside = nullptr;  // scales that lie among the levels
   if (view.format == WeightFormat::kInt4Group32) {
     uint16_t* halves = at_least(scratch.halves, n * groups_);
-    kernels::default_kernel_table().float_to_f16(found, halves, n * groups_);
+    stored_.kernels().float_to_f16(found, halves, n * groups_);
     inside = halves;
   } else if (!target_.keeps && target_.quantizer.is_per_tensor()) {
     if (first == 0) scales[0] = found[0];

@@ -85,7 +85,7 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
                     to_string(scheme), bits, stored.group()),
         "take scheme stored, which keeps what the file holds");
   }
-  Result<ActivationScales> activations = read_activation_scales(source, tensor.name);
+  Result<ActivationScales> activations = read_activation_scales(source, tensor.name, stored.kernels());
   if (!activations) return fail(std::move(activations.error()));
   Result<WeightQuantizer> quantizer = WeightQuantizer();
   if (!keeps) quantizer = builder.quantizer(stored, scheme, cols);
@@ -151,7 +151,7 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   } else {
     std::fill_n(scales, padded, 0.0f);
     std::fill_n(zero_sums, padded, 0);
-    Result<void> done = builder.over_rows(rows, cols, [&](size_t first, size_t n) -> Result<void> {
+    Result<void> done = over_rows(builder.team(), rows, cols, [&](size_t first, size_t n) -> Result<void> {
       StoredTensor::Scratch scratch;
       std::vector<int8_t> levels(n * cols);
       std::vector<float> values(keeps ? 0 : n * cols);
@@ -160,7 +160,8 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
       for (size_t r = 0; r < n && read; ++r) {
         int8_t* row_levels = levels.data() + r * cols;
         if (!keeps) {
-          quantizer->quantize({values.data() + r * cols, cols}, row_levels, scales + first + r);
+          quantizer->quantize(stored.kernels(), {values.data() + r * cols, cols}, row_levels,
+                              scales + first + r);
         }
         zero_sums[first + r] = kernels::zero_sum({row_levels, cols});
         read = set_factor(first + r, scales[first + r]);

@@ -8,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include "engine/panel_file.h"
-#include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 #include "kernels/stored_blocks.h"
 
@@ -20,8 +19,7 @@ std::string place(const TensorInfo& tensor) {
 }
 
 // Stored floats as float32. `in` is a vector's memory or a map's: widened by kernels that take any alignment.
-void widen(Dtype dtype, const std::byte* in, size_t n, float* out) {
-  const kernels::KernelTable& kernels = kernels::default_kernel_table();
+void widen(const kernels::KernelTable& kernels, Dtype dtype, const std::byte* in, size_t n, float* out) {
   const uint16_t* halves = reinterpret_cast<const uint16_t*>(in);
   switch (dtype) {
     case Dtype::kBf16:
@@ -54,10 +52,12 @@ size_t inner_group(Encoding encoding) {
 
 }  // namespace
 
-Result<StoredTensor> StoredTensor::open(const TensorSource& source, const TensorInfo& tensor) {
+Result<StoredTensor> StoredTensor::open(const TensorSource& source, const TensorInfo& tensor,
+                                        const kernels::KernelTable& kernels) {
   StoredTensor stored;
   stored.source_ = &source;
   stored.info_ = &tensor;
+  stored.kernels_ = &kernels;
   if (tensor.encoding == Encoding::kPlain) {
     if (is_float(tensor.dtype)) return stored;
     return fail(ErrorCode::kUnsupported, place(tensor),
@@ -109,7 +109,7 @@ Result<void> StoredTensor::open_scales() {
   }
   group_ = columns / groups;
   if (scales_->rows() == rows) return {};
-  Result<std::vector<float>> all = read_floats(*source_, *scales_);
+  Result<std::vector<float>> all = read_floats(*source_, *scales_, *kernels_);
   if (!all) return fail(std::move(all.error()));
   all_scales_ = std::move(*all);
   return {};
@@ -135,7 +135,7 @@ Result<void> StoredTensor::read_scales(size_t row0, size_t rows, size_t groups, 
     return {};
   }
   Result<void> done = read(*scales_, row0, rows, groups, scratch.raw_scales);
-  if (done) widen(scales_->dtype, scratch.raw_scales.data(), rows * groups, scales);
+  if (done) widen(*kernels_, scales_->dtype, scratch.raw_scales.data(), rows * groups, scales);
   return done;
 }
 
@@ -217,7 +217,7 @@ Result<void> StoredTensor::floats(size_t row0, size_t rows, size_t columns, Scra
                                   float* out) const {
   if (!in_levels()) {
     Result<void> done = read(*info_, row0, rows, columns, scratch.raw);
-    if (done) widen(info_->dtype, scratch.raw.data(), rows * columns, out);
+    if (done) widen(*kernels_, info_->dtype, scratch.raw.data(), rows * columns, out);
     return done;
   }
   const size_t groups = (columns + group_ - 1) / group_;
@@ -233,8 +233,9 @@ Result<void> StoredTensor::floats(size_t row0, size_t rows, size_t columns, Scra
   return {};
 }
 
-Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor) {
-  Result<StoredTensor> stored = StoredTensor::open(source, tensor);
+Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor,
+                                       const kernels::KernelTable& kernels) {
+  Result<StoredTensor> stored = StoredTensor::open(source, tensor, kernels);
   if (!stored) return fail(std::move(stored.error()));
   StoredTensor::Scratch scratch;
   std::vector<float> values(tensor.elements());

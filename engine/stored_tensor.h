@@ -1,7 +1,8 @@
 // A tensor of a checkpoint as numbers, however it is stored: as float32 always, and as the very levels and
 // scales of the file where it is stored quantized. All reading of weights goes through here.
 //
-//   Result<StoredTensor> stored = StoredTensor::open(source, *source.find("layers.0.mlp.up_proj.weight"));
+//   const TensorInfo& tensor = *source.find("layers.0.mlp.up_proj.weight");
+//   Result<StoredTensor> stored = StoredTensor::open(source, tensor, kernels);
 //   StoredTensor::Scratch scratch;                              // one per thread
 //   Result<void> read = stored->floats(0, 16, scratch, out);    // rows [0, 16)
 #pragma once
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/kernel_table.h"
 #include "kernels/matrix.h"
 #include "loader/tensor_source.h"
 
@@ -24,12 +26,14 @@ class StoredTensor {
     std::vector<float> scales;
   };
 
-  // `source` and `tensor` must outlive this. kMismatch if its scales are missing or of a shape that does not
-  // fit its rows, kUnsupported for element types that are no weights, kInvalidFile for panels or
-  // blocks that are not whole.
-  static Result<StoredTensor> open(const TensorSource& source, const TensorInfo& tensor);
+  // `kernels` widen what is read. All must outlive this. kMismatch if its scales are missing or of a shape
+  // that does not fit its rows, kUnsupported for element types that are no weights, kInvalidFile for panels
+  // or blocks that are not whole.
+  static Result<StoredTensor> open(const TensorSource& source, const TensorInfo& tensor,
+                                   const kernels::KernelTable& kernels);
 
   const TensorInfo& info() const { return *info_; }
+  const kernels::KernelTable& kernels() const { return *kernels_; }
 
   // Whether the file holds levels; if so their bits and how many columns share a scale (all: per channel).
   bool in_levels() const { return bits_ > 0; }
@@ -67,6 +71,7 @@ class StoredTensor {
 
   const TensorSource* source_ = nullptr;
   const TensorInfo* info_ = nullptr;
+  const kernels::KernelTable* kernels_ = nullptr;
   const TensorInfo* scales_ = nullptr;       // null: they lie inside the rows
   std::vector<float> all_scales_;            // of a scale tensor without rows of its own
   std::vector<kernels::MatrixView> panels_;  // of each block of a kPanels tensor
@@ -75,6 +80,7 @@ class StoredTensor {
 };
 
 // A whole tensor as float32.
-Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor);
+Result<std::vector<float>> read_floats(const TensorSource& source, const TensorInfo& tensor,
+                                       const kernels::KernelTable& kernels);
 
 }  // namespace gemma

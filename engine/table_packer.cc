@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/kernel_table.h"
 #include "kernels/stored_blocks.h"
 
 namespace gemma {
@@ -25,11 +24,12 @@ Result<uint64_t> TablePacker::pack(size_t row, Scratch& scratch, std::byte* to, 
   Result<void> read = stored_.floats(row, 1, scratch.stored, scratch.values.data());
   if (!read) return fail(std::move(read.error()));
   const int8_t* levels = scratch.levels.data();
-  const size_t strays = quantizer_.quantize(scratch.values, scratch.levels.data(), scratch.scales.data());
+  const size_t strays =
+      quantizer_.quantize(stored_.kernels(), scratch.values, scratch.levels.data(), scratch.scales.data());
   switch (packed_.encoding) {
     case Encoding::kQ4_0:
       scratch.halves.resize(groups_);
-      kernels::default_kernel_table().float_to_f16(scratch.scales.data(), scratch.halves.data(), groups_);
+      stored_.kernels().float_to_f16(scratch.scales.data(), scratch.halves.data(), groups_);
       kernels::encode_q4_0(levels, scratch.halves.data(), cols, to);
       break;
     case Encoding::kGemma8:

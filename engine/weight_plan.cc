@@ -57,7 +57,8 @@ Result<void> check_layers(const ModelConfig& config, const Scheme& scheme) {
 }
 
 Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
-                                                const TensorSource& source, Placement placement) {
+                                                const TensorSource& source, Placement placement,
+                                                const kernels::KernelTable& kernels) {
   if (Result<void> there = check_layers(config, scheme); !there) return fail(std::move(there.error()));
   std::vector<PlannedWeight> weights;
   const auto add = [&](const PlannedTensor& planned, const TensorInfo& tensor,
@@ -68,7 +69,7 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
       weights.push_back(std::move(weight));
       return {};
     }
-    Result<StoredTensor> stored = StoredTensor::open(source, tensor);
+    Result<StoredTensor> stored = StoredTensor::open(source, tensor, kernels);
     if (!stored) return fail(std::move(stored.error()));
     const ClassScheme how = resolve(scheme.of(tensor_class, planned.name), *stored);
     const kernels::WeightFormat format = target_format(how, stored->float_type());
@@ -105,8 +106,9 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
 }
 
 Result<Placement> fitting_placement(const ModelConfig& config, const Scheme& scheme,
-                                    const TensorSource& source) {
-  Result<std::vector<PlannedWeight>> weights = plan_weights(config, scheme, source, Placement::kCopied);
+                                    const TensorSource& source, const kernels::KernelTable& kernels) {
+  Result<std::vector<PlannedWeight>> weights =
+      plan_weights(config, scheme, source, Placement::kCopied, kernels);
   if (!weights) return fail(std::move(weights.error()));
   uint64_t copied = 0, owned = 0;
   for (const PlannedWeight& weight : *weights) {

@@ -9,6 +9,7 @@
 
 #include "engine/scheme.h"
 #include "engine/tensor_plan.h"
+#include "kernels/kernel_table.h"
 #include "loader/config.h"
 #include "loader/tensor_source.h"
 
@@ -35,12 +36,13 @@ struct PlannedWeight {
 // embedding.
 // Errors of check_layers and StoredTensor::open.
 Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const Scheme& scheme,
-                                                const TensorSource& source, Placement placement);
+                                                const TensorSource& source, Placement placement,
+                                                const kernels::KernelTable& kernels);
 
 // What is taken if nobody asks: copied if that takes no more than half of the memory that is available, so
 // that the file may stay in the page cache beside its copy. Errors of StoredTensor::open.
 Result<Placement> fitting_placement(const ModelConfig& config, const Scheme& scheme,
-                                    const TensorSource& source);
+                                    const TensorSource& source, const kernels::KernelTable& kernels);
 
 // kUsage if the scheme names a layer that the model does not have.
 Result<void> check_layers(const ModelConfig& config, const Scheme& scheme);

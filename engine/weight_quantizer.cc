@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/kernel_table.h"
 #include "kernels/matrix.h"
 #include "kernels/quantize.h"
 
@@ -43,8 +42,8 @@ WeightQuantizer WeightQuantizer::with_zero_point(const FakeRounding& rounding) {
   return q;
 }
 
-size_t WeightQuantizer::quantize_q4_0(std::span<const float> row, int8_t* levels, float* scales) const {
-  const kernels::KernelTable& kernels = kernels::default_kernel_table();
+size_t WeightQuantizer::quantize_q4_0(const kernels::KernelTable& kernels, std::span<const float> row,
+                                      int8_t* levels, float* scales) const {
   constexpr size_t kBlock = 64;
   size_t strays = 0;
   for (size_t first = 0, groups = row.size() / kernels::kGroup; first < groups; first += kBlock) {
@@ -73,9 +72,9 @@ size_t WeightQuantizer::quantize_q4_0(std::span<const float> row, int8_t* levels
   return strays;
 }
 
-size_t WeightQuantizer::quantize(std::span<const float> row, int8_t* levels, float* scales) const {
-  if (kind_ == Kind::kQ4_0) return quantize_q4_0(row, levels, scales);
-  const kernels::KernelTable& kernels = kernels::default_kernel_table();
+size_t WeightQuantizer::quantize(const kernels::KernelTable& kernels, std::span<const float> row,
+                                 int8_t* levels, float* scales) const {
+  if (kind_ == Kind::kQ4_0) return quantize_q4_0(kernels, row, levels, scales);
   if (kind_ == Kind::kTensor) {
     kernels.symmetric_levels(row.data(), row.size(), tensor_scale_, bits_, levels);
     scales[0] = tensor_scale_;
@@ -89,15 +88,15 @@ size_t WeightQuantizer::quantize(std::span<const float> row, int8_t* levels, flo
   return 0;
 }
 
-void WeightQuantizer::fake(std::span<float> row, std::vector<int8_t>& levels,
-                           std::vector<float>& scales) const {
+void WeightQuantizer::fake(const kernels::KernelTable& kernels, std::span<float> row,
+                           std::vector<int8_t>& levels, std::vector<float>& scales) const {
   if (!quantizes()) return;
   if (has_zero_point()) return rounding_.apply(row, row.data());
   const size_t groups = groups_per_row(row.size());
   const size_t group = row.size() / groups;
   levels.resize(row.size());
   scales.resize(groups);
-  quantize(row, levels.data(), scales.data());
+  quantize(kernels, row, levels.data(), scales.data());
   for (size_t i = 0; i < row.size(); ++i) row[i] = scales[i / group] * static_cast<float>(levels[i]);
 }
 

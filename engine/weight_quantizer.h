@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/fake_rounding.h"
+#include "kernels/kernel_table.h"
 
 namespace gemma {
 
@@ -41,13 +42,16 @@ class WeightQuantizer {
   // Not with a zero point. levels (cols); scales (groups_per_row). Returns how many groups were on no grid
   // though on_grid was said. Whole rows that lie one after the other may be given as one, unless the scale is
   // a tensor's.
-  size_t quantize(std::span<const float> row, int8_t* levels, float* scales) const;
+  size_t quantize(const kernels::KernelTable& kernels, std::span<const float> row, int8_t* levels,
+                  float* scales) const;
 
   // row = scale * level of its own quantization; unchanged for Float. `levels` and `scales` are scratch.
-  void fake(std::span<float> row, std::vector<int8_t>& levels, std::vector<float>& scales) const;
+  void fake(const kernels::KernelTable& kernels, std::span<float> row, std::vector<int8_t>& levels,
+            std::vector<float>& scales) const;
 
  private:
-  size_t quantize_q4_0(std::span<const float> row, int8_t* levels, float* scales) const;
+  size_t quantize_q4_0(const kernels::KernelTable& kernels, std::span<const float> row, int8_t* levels,
+                       float* scales) const;
 
   enum class Kind { kNone, kGroup, kTensor, kQ4_0, kZeroPoint };
   Kind kind_ = Kind::kNone;

@@ -34,17 +34,15 @@ Result<bool> same_values(const TensorSource& source, const TensorInfo& a, const 
                          const ThreadTeam& team) {
   if (a.dtype != b.dtype || a.shape != b.shape || a.encoding != b.encoding) return false;
   if (a.encoding == Encoding::kPanels) return std::ranges::equal(source.mapped(a), source.mapped(b));
-  const Progress silent;
   std::atomic<bool> same{true};
-  Result<void> read = MatrixBuilder(Scheme(), source, team, 0, silent)
-                          .over_rows(a.rows(), a.columns(), [&](size_t row0, size_t rows) -> Result<void> {
-                            if (!same) return {};
-                            std::vector<std::byte> left(rows * a.row_bytes()), right(left.size());
-                            Result<void> ok = source.read_rows(a, row0, row0 + rows, left);
-                            if (ok) ok = source.read_rows(b, row0, row0 + rows, right);
-                            if (ok && left != right) same = false;
-                            return ok;
-                          });
+  Result<void> read = over_rows(team, a.rows(), a.columns(), [&](size_t row0, size_t rows) -> Result<void> {
+    if (!same) return {};
+    std::vector<std::byte> left(rows * a.row_bytes()), right(left.size());
+    Result<void> ok = source.read_rows(a, row0, row0 + rows, left);
+    if (ok) ok = source.read_rows(b, row0, row0 + rows, right);
+    if (ok && left != right) same = false;
+    return ok;
+  });
   if (!read) return fail(std::move(read.error()));
   return same.load();
 }
@@ -52,13 +50,14 @@ Result<bool> same_values(const TensorSource& source, const TensorInfo& a, const 
 class Builder {
  public:
   Builder(const ModelConfig& config, const Scheme& scheme, const TensorSource& source, Placement placement,
-          const ThreadTeam& team, const Progress& progress)
+          const kernels::KernelTable& kernels, const ThreadTeam& team, const Progress& progress)
       : config_(config),
         scheme_(scheme),
         source_(source),
         placement_(placement),
+        kernels_(kernels),
         team_(team),
-        matrices_(scheme, source, team, matrix_elements(config), progress) {}
+        matrices_(scheme, source, kernels, team, matrix_elements(config), progress) {}
 
   Result<std::unique_ptr<Weights>> build();
 
@@ -73,6 +72,7 @@ class Builder {
   const Scheme& scheme_;
   const TensorSource& source_;
   Placement placement_;
+  const kernels::KernelTable& kernels_;
   const ThreadTeam& team_;
   MatrixBuilder matrices_;
 };
@@ -85,7 +85,7 @@ Result<Matrix> Builder::named_matrix(const std::string& name, TensorClass tensor
 
 Result<void> Builder::reserve() {
   uint64_t bytes = 0, blocks = 0;
-  Result<std::vector<PlannedWeight>> plan = plan_weights(config_, scheme_, source_, placement_);
+  Result<std::vector<PlannedWeight>> plan = plan_weights(config_, scheme_, source_, placement_, kernels_);
   if (!plan) return fail(std::move(plan.error()));
   for (const PlannedWeight& planned : *plan) {
     bytes += planned.owned_bytes;
@@ -105,7 +105,7 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
   Result<bool> apart = head_is_apart(config_, source_, team_);
   if (!apart) return fail(std::move(apart.error()));
   if (!*apart) head = nullptr;
-  Result<StoredTensor> stored = StoredTensor::open(source_, *embed);
+  Result<StoredTensor> stored = StoredTensor::open(source_, *embed, kernels_);
   if (!stored) return fail(std::move(stored.error()));
   const ClassScheme embed_scheme = scheme_.of(TensorClass::kEmbed);
   // A row of levels is a few hundred bytes: it is read where it is wanted, and the table takes no memory.
@@ -148,7 +148,7 @@ Result<void> Builder::embedding_and_head(Weights& weights) {
 
 Result<void> Builder::per_layer_embeddings(Weights& weights) {
   const TensorInfo* table = source_.find("embed_tokens_per_layer.weight");
-  Result<StoredTensor> stored = StoredTensor::open(source_, *table);
+  Result<StoredTensor> stored = StoredTensor::open(source_, *table, kernels_);
   if (!stored) return fail(std::move(stored.error()));
   ClassScheme scheme = resolve(scheme_.of(TensorClass::kPle), *stored);
   // A row of the table is as many "channels" as there are layers.
@@ -166,7 +166,8 @@ Result<void> Builder::per_layer_embeddings(Weights& weights) {
   Result<Matrix> projection = named_matrix("per_layer_model_projection.weight", TensorClass::kPleModel);
   if (!projection) return fail(std::move(projection.error()));
   weights.ple_model_projection = std::move(*projection);
-  Result<std::vector<float>> norm = read_floats(source_, *source_.find("per_layer_projection_norm.weight"));
+  Result<std::vector<float>> norm =
+      read_floats(source_, *source_.find("per_layer_projection_norm.weight"), kernels_);
   if (!norm) return fail(std::move(norm.error()));
   weights.ple_projection_norm = std::move(*norm);
   return {};
@@ -200,12 +201,12 @@ Result<void> Builder::layer(size_t index, LayerWeights& w) {
   };
   for (const FloatTensor& tensor : floats) {
     if (!tensor.present) continue;
-    Result<std::vector<float>> values = read_floats(source_, *source_.find(prefix + tensor.name));
+    Result<std::vector<float>> values = read_floats(source_, *source_.find(prefix + tensor.name), kernels_);
     if (!values) return fail(std::move(values.error()));
     *tensor.to = std::move(*values);
   }
   w.layer_scalar = layer_scalar[0];
-  Result<KvScales> kv_scales = read_kv_scales(source_, index);
+  Result<KvScales> kv_scales = read_kv_scales(source_, index, kernels_);
   if (!kv_scales) return fail(std::move(kv_scales.error()));
   w.kv_scales = *kv_scales;
 
@@ -255,7 +256,7 @@ Result<std::unique_ptr<Weights>> Builder::build() {
   weights->layers.resize(config_.layers.size());
   for (size_t i = 0; i < config_.layers.size() && done; ++i) done = layer(i, weights->layers[i]);
   if (!done) return fail(std::move(done.error()));
-  Result<std::vector<float>> norm = read_floats(source_, *source_.find("norm.weight"));
+  Result<std::vector<float>> norm = read_floats(source_, *source_.find("norm.weight"), kernels_);
   if (!norm) return fail(std::move(norm.error()));
   weights->final_norm = std::move(*norm);
   weights->reports = matrices_.take_reports();
@@ -285,14 +286,15 @@ Result<void> PleTable::row(size_t id, size_t columns, StoredTensor::Scratch& scr
                            std::span<float> out) const {
   Result<void> read = tensor_.row_start(id, columns, scratch, out.data());
   if (!read) return read;
-  quantizer_.fake(out.first(columns), scratch.levels, scratch.scales);
+  quantizer_.fake(tensor_.kernels(), out.first(columns), scratch.levels, scratch.scales);
   return {};
 }
 
 Result<std::unique_ptr<Weights>> build_weights(const ModelConfig& config, const Scheme& scheme,
                                                const TensorSource& source, Placement placement,
-                                               const ThreadTeam& team, const Progress& progress) {
-  return Builder(config, scheme, source, placement, team, progress).build();
+                                               const kernels::KernelTable& kernels, const ThreadTeam& team,
+                                               const Progress& progress) {
+  return Builder(config, scheme, source, placement, kernels, team, progress).build();
 }
 
 }  // namespace gemma

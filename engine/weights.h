@@ -18,6 +18,7 @@
 #include "engine/thread_team.h"
 #include "engine/weight_plan.h"
 #include "engine/weight_quantizer.h"
+#include "kernels/kernel_table.h"
 #include "loader/config.h"
 #include "loader/tensor_source.h"
 
@@ -105,11 +106,13 @@ struct Weights {
 // repeats the embedding byte for byte.
 Result<bool> head_is_apart(const ModelConfig& config, const TensorSource& source, const ThreadTeam& team);
 
-// Builds everything from `source`, which must outlive the result and fit `config` (check_tensors). kUsage if
-// a scheme cannot be applied (a group that does not divide the columns: all such tensors are listed),
-// kResource if memory is short (checked before allocating).
+// Builds everything from `source`, which must fit `config` (check_tensors); it and `kernels`, by which rows
+// are read while the model runs, must outlive the result. kUsage if a scheme cannot be applied (a group that
+// does not divide the columns: all such tensors are listed), kResource if memory is short (checked before
+// allocating).
 Result<std::unique_ptr<Weights>> build_weights(const ModelConfig& config, const Scheme& scheme,
                                                const TensorSource& source, Placement placement,
-                                               const ThreadTeam& team, const Progress& progress);
+                                               const kernels::KernelTable& kernels, const ThreadTeam& team,
+                                               const Progress& progress);
 
 }  // namespace gemma

@@ -66,25 +66,25 @@ const KernelTable& kernel_table(Isa isa) {
   return tables[static_cast<size_t>(isa)];
 }
 
-namespace {
-
-KernelTable choose_table() {
+Isa default_isa() {
   const auto supported = supported_isas();
-  KernelTable table = kernel_table(supported.front());
-  if (const char* asked = std::getenv("GEMMA_ISA")) {
-    const std::optional<Isa> isa = parse_isa(asked);
-    if (isa && std::find(supported.begin(), supported.end(), *isa) != supported.end()) {
-      table = kernel_table(*isa);
-    }
-  }
-  if (const char* asked = std::getenv("GEMMA_KERNEL")) force_kernels(asked, table);
-  return table;
+  const char* asked = std::getenv("GEMMA_ISA");
+  const std::optional<Isa> isa = asked == nullptr ? std::nullopt : parse_isa(asked);
+  const bool there = isa && std::find(supported.begin(), supported.end(), *isa) != supported.end();
+  return there ? *isa : supported.front();
 }
 
-}  // namespace
+std::string_view default_kernels() {
+  const char* asked = std::getenv("GEMMA_KERNEL");
+  return asked == nullptr ? std::string_view() : asked;
+}
 
 const KernelTable& default_kernel_table() {
-  static const KernelTable chosen = choose_table();  // the environment is read once
+  static const KernelTable chosen = [] {  // the environment is read once
+    KernelTable table = kernel_table(default_isa());
+    force_kernels(default_kernels(), table);
+    return table;
+  }();
   return chosen;
 }
 

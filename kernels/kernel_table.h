@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "kernels/activations.h"
 #include "kernels/attention.h"
@@ -94,8 +95,12 @@ struct KernelTable {
 // The table of an instruction set that supported_isas() lists.
 const KernelTable& kernel_table(Isa isa);
 
-// The table of GEMMA_ISA if it is set to one this CPU supports, else of the best, with the kernels that
-// GEMMA_KERNEL names (kernel_registry.h). Names that mean nothing are for the programs to report.
+// What the environment asks for: GEMMA_ISA if this CPU supports it, else its best instruction set, and the
+// names in GEMMA_KERNEL (kernel_registry.h). Names that mean nothing are for the programs to report.
+Isa default_isa();
+std::string_view default_kernels();
+
+// That table with those kernels: for callers to whom nobody gives one.
 const KernelTable& default_kernel_table();
 
 // --- how a table is put together; each is defined in the file of its instruction set ---

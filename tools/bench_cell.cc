@@ -68,7 +68,7 @@ Result<CellRunner> CellRunner::create(const Model& model, const BenchShape& shap
   const kernels::KvType kv = *runner.session_.options().kv_type;
   cell.kv_type = kernels::to_string(kv);
   Result<std::vector<PlannedWeight>> weights =
-      plan_weights(model.config(), model.scheme(), model.source(), model.placement());
+      plan_weights(model.config(), model.scheme(), model.source(), model.placement(), model.kernels());
   if (!weights) return fail(std::move(weights.error()));
   cell.weight_bytes_per_token = weight_bytes_per_token(model.config(), *weights);
   if (grid.limits) runner.weights_ = longest_stretch(model);

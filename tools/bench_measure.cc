@@ -63,7 +63,7 @@ Result<BenchDocument> measure(const BenchFlags& flags, BenchGrid grid) {
   const auto end_status = [&] {
     if (grid.progress) write_text(kStderr, fmt::format("\r{:<60}\r", ""));
   };
-  const kernels::Isa isa = grid.isa.value_or(kernels::default_kernel_table().isa);
+  const kernels::Isa isa = grid.isa.value_or(kernels::default_isa());
   const std::vector<size_t> threads = thread_counts(grid);
   if (flags.limits) {
     if (grid.progress) grid.progress("measuring the machine");

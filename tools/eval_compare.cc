@@ -60,7 +60,7 @@ Result<void> check_room(const Models& models, const SessionOptions& session, con
   for (const std::unique_ptr<Model>& model : models) {
     const Placement placement = compute.mmap ? model->placement() : Placement::kMapped;
     Result<std::vector<PlannedWeight>> weights =
-        plan_weights(model->config(), model->scheme(), model->source(), placement);
+        plan_weights(model->config(), model->scheme(), model->source(), placement, model->kernels());
     if (!weights) return fail(std::move(weights.error()));
     Result<uint64_t> bytes = Session::plan_bytes(*model, session);
     if (!bytes) return fail(std::move(bytes.error()));

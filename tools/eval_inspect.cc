@@ -230,7 +230,8 @@ Result<Inspection> inspect(const Model& model) {
     for (const char* scheme : {"int4", "int8", "bf16"}) {
       found.weight_bytes[scheme] = weight_bytes(config, used, scheme);
     }
-    Result<StoredQuantization> quantization = inspect_quantization(config, plan, model.source());
+    Result<StoredQuantization> quantization =
+        inspect_quantization(config, plan, model.source(), model.kernels());
     if (!quantization) return fail(std::move(quantization.error()));
     found.quantization = std::move(*quantization);
   } else {

@@ -61,10 +61,11 @@ bool has_scale(const TensorSource& source, const std::string& matrix, const char
 
 class Inspector {
  public:
-  Inspector(const ModelConfig& config, const TensorSource& source) : config_(config), source_(source) {}
+  Inspector(const ModelConfig& config, const TensorSource& source, const kernels::KernelTable& kernels)
+      : config_(config), source_(source), kernels_(kernels) {}
 
   Result<void> look_at(const PlannedTensor& planned, const TensorInfo& tensor) {
-    Result<StoredTensor> stored = StoredTensor::open(source_, tensor);
+    Result<StoredTensor> stored = StoredTensor::open(source_, tensor, kernels_);
     if (!stored) return fail(std::move(stored.error()));
     const std::string name(to_string(planned.tensor_class));
     if (!stored->in_levels()) {
@@ -154,6 +155,7 @@ class Inspector {
 
   const ModelConfig& config_;
   const TensorSource& source_;
+  const kernels::KernelTable& kernels_;
   StoredQuantization found_;
   std::map<std::string, std::map<std::string, uint64_t>> forms_;
   uint64_t quantized_ = 0, linear_ = 0, with_activations_ = 0;
@@ -164,8 +166,9 @@ class Inspector {
 
 Result<StoredQuantization> inspect_quantization(const ModelConfig& config,
                                                 const std::vector<PlannedTensor>& plan,
-                                                const TensorSource& source) {
-  Inspector inspector(config, source);
+                                                const TensorSource& source,
+                                                const kernels::KernelTable& kernels) {
+  Inspector inspector(config, source, kernels);
   for (const PlannedTensor& planned : plan) {
     const TensorInfo* tensor = source.find(planned.name);
     const bool head = planned.name == "lm_head.weight";

@@ -29,6 +29,7 @@ struct StoredQuantization {
 // Looks at sampled rows. `plan` fits `source`. Errors: a row that cannot be read, scales that are damaged.
 Result<StoredQuantization> inspect_quantization(const ModelConfig& config,
                                                 const std::vector<PlannedTensor>& plan,
-                                                const TensorSource& source);
+                                                const TensorSource& source,
+                                                const kernels::KernelTable& kernels);
 
 }  // namespace gemma

@@ -111,9 +111,9 @@ TEST_CASE("every matrix but the router gets scales, and the experts of a layer s
   }
   CHECK(experts == 1);
   const ExtendedSource source(model->source(), found.tensors);
-  CHECK(read_activation_scales(source, "layers.0.mlp.up_proj.weight")->input > 0);
-  CHECK(read_activation_scales(source, "layers.0.experts.down_proj")->input > 0);
-  CHECK(read_activation_scales(source, "lm_head.weight")->input > 0);
+  CHECK(read_activation_scales(source, "layers.0.mlp.up_proj.weight", model->kernels())->input > 0);
+  CHECK(read_activation_scales(source, "layers.0.experts.down_proj", model->kernels())->input > 0);
+  CHECK(read_activation_scales(source, "lm_head.weight", model->kernels())->input > 0);
 }
 
 TEST_CASE("a tied head that the scheme stores apart still finds its scales under the embedding's name") {
@@ -206,7 +206,7 @@ TEST_CASE("fed the same floats, static scales in integers and their fake give th
       std::vector<std::vector<float>> y;
       for (const std::string& scheme_word : {word, "fake:" + word}) {
         const Scheme scheme = *parse_scheme(scheme_word);
-        MatrixBuilder builder(scheme, source, team, 0, silent);
+        MatrixBuilder builder(scheme, source, kernels::default_kernel_table(), team, 0, silent);
         const Result<Matrix> matrix = builder.matrix(tensor, TensorClass::kMlp, 0, rows);
         REQUIRE_MESSAGE(matrix.has_value(), matrix.error().message());
         auto scratch = LinearScratch::create(tokens, cols, team.size());
@@ -285,7 +285,8 @@ TEST_CASE("damaged scales are refused with their name: not finite, negative, too
   const auto code = [&](std::string_view suffix, const std::vector<size_t>& shape,
                         const std::vector<float>& values, int bits, bool zero_point) {
     const ExtendedSource source(model->source(), {{module + std::string(suffix), shape, values}});
-    const auto read = read_input_rounding(source, module + ".weight", bits, zero_point);
+    const auto read =
+        read_input_rounding(source, module + ".weight", bits, zero_point, kernels::default_kernel_table());
     REQUIRE(!read.has_value());
     CHECK(read.error().where.find(module) != std::string::npos);
     return read.error().code;

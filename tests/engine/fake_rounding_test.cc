@@ -30,7 +30,7 @@ std::vector<float> built(const char* word, const std::vector<float>& values) {
   const ThreadTeam team(2);
   const Scheme scheme = *parse_scheme(word);
   const Progress silent;
-  MatrixBuilder builder(scheme, source, team, 0, silent);
+  MatrixBuilder builder(scheme, source, kernels::default_kernel_table(), team, 0, silent);
   const Result<Matrix> matrix = builder.matrix(*source.find("w"), TensorClass::kMlp, 0, kRows);
   REQUIRE_MESSAGE(matrix.has_value(), matrix.error().message());
   REQUIRE(matrix->view().format == kernels::WeightFormat::kF32);
@@ -87,7 +87,7 @@ TEST_CASE("activations with zero points are rounded per token or group before th
     source.add("w", {kRows, kCols}, w);
     const Scheme scheme = *parse_scheme(wanted.word);
     const Progress silent;
-    MatrixBuilder builder(scheme, source, team, 0, silent);
+    MatrixBuilder builder(scheme, source, kernels::default_kernel_table(), team, 0, silent);
     const Result<Matrix> matrix = builder.matrix(*source.find("w"), TensorClass::kMlp, 0, kRows);
     REQUIRE(matrix.has_value());
     kernels::Activations acts;

@@ -45,7 +45,8 @@ TEST_CASE("a token that nobody waits for reads per-layer embeddings of the layer
   const SyntheticSource synthetic(config, 0);
   const CountingSource source(synthetic, "embed_tokens_per_layer.weight");
   const ThreadTeam team(2);
-  const auto weights = build_weights(config, *parse_scheme("int8"), source, Placement::kCopied, team, {});
+  const auto weights = build_weights(config, *parse_scheme("int8"), source, Placement::kCopied,
+                                     kernels::default_kernel_table(), team, {});
   REQUIRE(weights.has_value());
   auto cache = KvCache::create(config, {64, 16, 16, kernels::KvType::kF32});
   auto forward = Forward::create(config, **weights, team, kernels::default_kernel_table(), 16, 64);
@@ -85,7 +86,7 @@ TEST_CASE("the beginning of a row is what the whole row begins with, and reads n
       CAPTURE(name);
       const CountingSource source(*base, name);
       const TensorInfo& tensor = *source.find(name);
-      const StoredTensor stored = *StoredTensor::open(source, tensor);
+      const StoredTensor stored = *StoredTensor::open(source, tensor, kernels::default_kernel_table());
       StoredTensor::Scratch scratch;
       std::vector<float> whole(tensor.columns()), start(tensor.columns());
       REQUIRE(stored.floats(3, 1, scratch, whole.data()).has_value());

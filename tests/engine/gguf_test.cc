@@ -98,7 +98,7 @@ std::vector<GgufExportedTensor> write_gguf(const ModelConfig& config, const Tens
   generation.eos_ids = {1, 4};
   const GgufContent content = {&config, &generation, &tokenizer, &source, "{{ bos_token }}", "test"};
   const ThreadTeam team(2);
-  auto exported = export_gguf(content, type, path, team, {});
+  auto exported = export_gguf(content, type, path, kernels::default_kernel_table(), team, {});
   REQUIRE_MESSAGE(exported.has_value(), exported.error().message());
   return std::move(*exported);
 }
@@ -114,7 +114,7 @@ class GridSource final : public TensorSource {
       floats_.emplace(info.name, Values{});
       Values& values = floats_[info.name];
       StoredTensor::Scratch scratch;
-      const StoredTensor stored = *StoredTensor::open(synthetic, info);
+      const StoredTensor stored = *StoredTensor::open(synthetic, info, kernels::default_kernel_table());
       values.floats.resize(info.elements());
       REQUIRE(stored.floats(0, info.rows(), scratch, values.floats.data()));
       if (info.columns() % 32 == 0 && info.shape.size() > 1) put_on_grid(values);
@@ -327,7 +327,8 @@ TEST_CASE("a model without a tokenizer is not exported") {
   const GenerationConfig generation;
   const GgufContent content = {&config, &generation, nullptr, &source, "", ""};
   TemporaryFolder folder;
-  auto exported = export_gguf(content, GgufTensorType::kF16, folder.path("m.gguf"), ThreadTeam(1), {});
+  auto exported = export_gguf(content, GgufTensorType::kF16, folder.path("m.gguf"),
+                              kernels::default_kernel_table(), ThreadTeam(1), {});
   REQUIRE_FALSE(exported);
   CHECK(exported.error().code == ErrorCode::kUsage);
 }

@@ -53,7 +53,7 @@ struct Bench {
         team(threads),
         scheme(*parse_scheme(word)),
         progress(std::move(told)),
-        builder(scheme, source, team, 1000, progress) {}
+        builder(scheme, source, kernels::default_kernel_table(), team, 1000, progress) {}
 };
 
 std::vector<int8_t> levels_of(const Matrix& matrix) {
@@ -215,7 +215,8 @@ TEST_CASE("a grid is found by samples, and ordinary weights cost one row") {
   source.add("zeros", {64, 64}, std::vector<float>(64 * 64));
   source.add("narrow", {64, 40}, std::vector<float>(64 * 40, 1.0f));
   const auto found = [&](const char* name) {
-    const Result<StoredTensor> stored = StoredTensor::open(source, *source.find(name));
+    const Result<StoredTensor> stored =
+        StoredTensor::open(source, *source.find(name), kernels::default_kernel_table());
     REQUIRE(stored.has_value());
     const Result<bool> grid = on_grid(*stored);
     REQUIRE(grid.has_value());

@@ -51,8 +51,8 @@ TEST_CASE("the weights planned are the weights built, mapped or copied or packed
         CAPTURE(scheme);
         const bool synthetic = std::string(name).starts_with("synthetic");
         const std::unique_ptr<Model> model = load(synthetic ? name : kGoldens + name, scheme, placement);
-        const Result<std::vector<PlannedWeight>> plan =
-            plan_weights(model->config(), model->scheme(), model->source(), model->placement());
+        const Result<std::vector<PlannedWeight>> plan = plan_weights(
+            model->config(), model->scheme(), model->source(), model->placement(), model->kernels());
         REQUIRE(plan);
         uint64_t owned = 0, mapped = 0;
         for (const PlannedWeight& weight : *plan) {

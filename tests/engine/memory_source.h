@@ -14,7 +14,7 @@
 
 namespace gemma {
 
-class MemorySource final : public TensorSource {
+class MemorySource : public TensorSource {
  public:
   // Values are rounded to bf16.
   void add(const std::string& name, std::vector<size_t> shape, const std::vector<float>& values) {

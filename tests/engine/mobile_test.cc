@@ -188,10 +188,10 @@ TEST_CASE("the twin's sums stay exact where they leave the integers of float32")
     std::vector<float> results[2];
     for (bool fake : {false, true}) {
       auto scheme = parse_scheme(fake ? "fake:mobile" : "mobile");
-      auto stored = StoredTensor::open(source, *source.find("m.weight"));
+      auto stored = StoredTensor::open(source, *source.find("m.weight"), model->kernels());
       REQUIRE(stored.has_value());
       const Progress silent;
-      MatrixBuilder builder(*scheme, source, model->team(), 0, silent);
+      MatrixBuilder builder(*scheme, source, model->kernels(), model->team(), 0, silent);
       auto matrix = static_matrix(source, *stored, scheme->base, 0, rows, builder);
       REQUIRE_MESSAGE(matrix.has_value(), matrix.error().message());
       results[fake] = product(*model, *matrix, x, tokens);
@@ -244,7 +244,8 @@ TEST_CASE("a checkpoint in either published layout is read level by level, and c
       REQUIRE((read == nullptr) == dropped);
       if (dropped || tensor.name.ends_with("activation_scale")) continue;
       CHECK(read->shape == tensor.shape);
-      auto values = read_floats(model->source(), *read), wanted = read_floats(source, tensor);
+      auto values = read_floats(model->source(), *read, model->kernels()),
+           wanted = read_floats(source, tensor, model->kernels());
       REQUIRE_MESSAGE(values.has_value(), values.error().message());
       CHECK(*values == *wanted);
     }

@@ -50,7 +50,7 @@ inline GridCheckpoint make_grid_checkpoint(const std::string& golden, unsigned s
     const TensorInfo* tensor = (*model)->source().find(planned.name);
     if (tensor == nullptr) continue;
     if (planned.tensor_class == TensorClass::kFloat) {
-      auto values = read_floats((*model)->source(), *tensor);
+      auto values = read_floats((*model)->source(), *tensor, (*model)->kernels());
       REQUIRE(values.has_value());
       made.norms[planned.name] = *values;
       made.norm_shapes[planned.name] = tensor->shape;

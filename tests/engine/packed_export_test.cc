@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include <unistd.h>
 
@@ -62,7 +63,7 @@ Result<PackedReport> pack(const Model& model, const std::string& scheme, const f
   }
   auto parsed = parse_scheme(scheme);
   REQUIRE(parsed.has_value());
-  return export_packed(model.config(), model.source(), *parsed, model.team(),
+  return export_packed(model.config(), model.source(), *parsed, model.kernels(), model.team(),
                        (folder / "model.safetensors").string(), options);
 }
 
@@ -85,6 +86,37 @@ TEST_CASE("a packed folder gives the logits of its source, bit for bit, under ev
         CHECK(logits(*packed) == logits(*source));
       }
     }
+  }
+}
+
+TEST_CASE("layers with a scheme of their own are packed in it, and give the bits of their source") {
+  // Classes and layers cross: layer 0's MLP is int8 because layers go first.
+  const char* word = "int4,mlp=bf16,layers.0=int8,layers.2=w4c";
+  for (const char* name : {"tiny-ple", "tiny-moe"}) {
+    CAPTURE(name);
+    const Folder folder("gemma-packed-test");
+    const std::unique_ptr<Model> source = load(golden(name), word);
+    const Result<PackedReport> report = pack(*source, word, folder.path);
+    REQUIRE_MESSAGE(report.has_value(), report.error().message());
+    std::map<std::string, std::string> schemes;
+    for (const PackedTensor& tensor : report->tensors) schemes[tensor.name] = tensor.scheme;
+    CHECK(schemes["layers.0.self_attn.q_proj.weight"] == "int8");
+    CHECK(schemes["layers.0.mlp.up_proj.weight"] == "int8");
+    CHECK(schemes["layers.1.self_attn.q_proj.weight"] == "int4");
+    CHECK(schemes["layers.1.mlp.up_proj.weight"] == "bf16");
+    CHECK(schemes["layers.2.self_attn.q_proj.weight"] == "w4c");
+
+    for (const Placement placement : {Placement::kCopied, Placement::kMapped}) {
+      CAPTURE(static_cast<int>(placement));
+      const std::unique_ptr<Model> packed = load(folder.path, "", placement);
+      CHECK(to_string(packed->scheme()) == to_string(source->scheme()));
+      CHECK(logits(*packed) == logits(*source));
+      const auto format = [&](size_t layer) { return packed->weights().layers[layer].q.view().format; };
+      CHECK(format(0) == kernels::WeightFormat::kInt8Channel);
+      CHECK(format(1) == kernels::WeightFormat::kInt4Group32);
+      CHECK(format(2) == source->weights().layers[2].q.view().format);
+    }
+    CHECK(logits(*load(golden(name), "int4,mlp=bf16")) != logits(*source));
   }
 }
 

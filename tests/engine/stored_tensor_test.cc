@@ -162,7 +162,7 @@ TEST_CASE("panels of shapes whose bytes would wrap around are refused") {
     CAPTURE(form);
     MappedSource source;
     source.add(panels(form, shape), std::vector<std::byte>(64));
-    const auto stored = StoredTensor::open(source, *source.find("w"));
+    const auto stored = StoredTensor::open(source, *source.find("w"), kernels::default_kernel_table());
     REQUIRE_FALSE(stored.has_value());
     CHECK(stored.error().code == ErrorCode::kInvalidFile);
   }
@@ -171,7 +171,7 @@ TEST_CASE("panels of shapes whose bytes would wrap around are refused") {
 TEST_CASE("rows that are not there are an error, whatever the encoding") {
   MappedSource source;
   source.add(panels("int8-group32", {16, 32}), std::vector<std::byte>(kernels::int8_group_bytes(32)));
-  const auto stored = StoredTensor::open(source, *source.find("w"));
+  const auto stored = StoredTensor::open(source, *source.find("w"), kernels::default_kernel_table());
   REQUIRE_MESSAGE(stored.has_value(), stored.error().message());
   StoredTensor::Scratch scratch;
   std::vector<float> row(32);
@@ -197,7 +197,7 @@ TEST_CASE(
   for (const int stray : {32, -33, 127, -128}) {
     CAPTURE(stray);
     const MappedSource source = six_bits_with(static_cast<int8_t>(stray));
-    const auto stored = StoredTensor::open(source, *source.find("w"));
+    const auto stored = StoredTensor::open(source, *source.find("w"), kernels::default_kernel_table());
     REQUIRE_MESSAGE(stored.has_value(), stored.error().message());
     StoredTensor::Scratch scratch;
     std::vector<float> row(32);
@@ -207,11 +207,11 @@ TEST_CASE(
     const ThreadTeam team(1);
     const Scheme scheme = *parse_scheme("w8g16a8g32");
     const Progress silent;
-    MatrixBuilder mapping(scheme, source, team, 0, silent);
+    MatrixBuilder mapping(scheme, source, kernels::default_kernel_table(), team, 0, silent);
     const Result<Matrix> mapped = mapping.matrix(*source.find("w"), TensorClass::kMlp, 0, 16);
     REQUIRE_MESSAGE(mapped.has_value(), mapped.error().message());
     CHECK(mapped->view().bits == 8);
-    MatrixBuilder copying(scheme, source, team, 0, silent);
+    MatrixBuilder copying(scheme, source, kernels::default_kernel_table(), team, 0, silent);
     Result<WeightMemory> memory = WeightMemory::reserve(WeightMemory::room_for(1 << 16, 1));
     REQUIRE(memory.has_value());
     copying.place_in(std::move(*memory), Placement::kCopied);
@@ -226,7 +226,7 @@ TEST_CASE("levels of 6 bits are taken as what they are") {
   const ThreadTeam team(1);
   const Scheme scheme = *parse_scheme("w8g16a8g32");
   const Progress silent;
-  MatrixBuilder builder(scheme, source, team, 0, silent);
+  MatrixBuilder builder(scheme, source, kernels::default_kernel_table(), team, 0, silent);
   Result<WeightMemory> memory = WeightMemory::reserve(WeightMemory::room_for(1 << 16, 1));
   REQUIRE(memory.has_value());
   builder.place_in(std::move(*memory), Placement::kCopied);

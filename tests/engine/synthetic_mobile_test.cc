@@ -57,7 +57,7 @@ TEST_CASE("rows are the same in any portion, and levels reach from lowest to hig
                            "layers.0.per_layer_input_gate.weight", "embed_tokens_per_layer.weight"}) {
     CAPTURE(name);
     const TensorInfo& tensor = *source.find(name);
-    auto stored = StoredTensor::open(source, tensor);
+    auto stored = StoredTensor::open(source, tensor, kernels::default_kernel_table());
     REQUIRE_MESSAGE(stored.has_value(), stored.error().message());
     const size_t columns = tensor.columns(), groups = columns / stored->group();
     std::vector<int8_t> all(tensor.rows() * columns), one(columns);

@@ -201,18 +201,6 @@ TEST_CASE("a kernel that this CPU lacks or nobody knows is refused, with the nea
                 "GEMMA_KERNEL: unknown kernel \"rope/none\"");
 }
 
-TEST_CASE("the list of kernels marks what would be called") {
-  const Outcome list = gemma_run({"--list-kernels", "--isa", "portable"});
-  CHECK(list.exit_code == 0);
-  CHECK(contains(list.text, "int4_group32/portable                chosen\n"));
-#if defined(__x86_64__)
-  CHECK(contains(list.text, "int4_group32/avxvnni "));
-#endif
-  const Outcome forced = gemma_run({"--list-kernels", "--kernel", "rms_norm/portable,int4_channel/portable"});
-  CHECK(contains(forced.text, "rms_norm/portable                    chosen\n"));
-  CHECK(contains(forced.text, "int4_channel/portable                chosen\n"));
-}
-
 TEST_CASE("a full disk is an error, for text and for JSON") {
   if (!fs::exists("/dev/full")) return;
   for (const char* form : {"--greedy", "--json"}) {
