@@ -100,6 +100,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 void check_every_isa(const MatmulOperation& operation, const Operands& operands) {
   CAPTURE(operation.name);
+  CAPTURE(operation.variant);
   CAPTURE(operands.w.rows);
   CAPTURE(operands.w.cols);
   CAPTURE(operands.x.tokens);
@@ -143,6 +144,15 @@ TEST_CASE("every kernel has one name, and the definition of every operation is a
   for (const KernelVariant& variant : kernel_variants()) CHECK(names.insert(variant.name()).second);
   for (std::string_view operation : operation_names())
     CHECK(names.contains(std::string(operation) + "/portable"));
+}
+
+TEST_CASE("a matmul goes by the name that forces its kernel") {
+  for (const MatmulOperation& operation : matmul_operations()) {
+    CAPTURE(operation.name);
+    KernelTable table = kernel_table(supported_isas().front());
+    CHECK(force_kernel(std::string(operation.name) + "/portable", table));
+    CHECK((table.*operation.entry == kernel_table(Isa::kPortable).*operation.entry));
+  }
 }
 
 TEST_CASE("a table's chosen kernels are its own instruction set's where there are any") {
