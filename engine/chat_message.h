@@ -2,8 +2,8 @@
 // The JSON shape is the one that transformers' apply_chat_template takes (and that OpenAI's API made common).
 //
 //   [{"role": "user", "content": "Weather in Paris?"},
-//    {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "weather", "arguments": {"at":
-//    "Paris"}}}]},
+//    {"role": "assistant",
+//     "tool_calls": [{"id": "1", "function": {"name": "weather", "arguments": {"at": "Paris"}}}]},
 //    {"role": "tool", "tool_call_id": "1", "content": "18C, sunny"}]
 #pragma once
 

@@ -1,7 +1,10 @@
 // Session::save and Session::load. The file, little-endian:
 //   8 bytes   "GEMMASES"
-//   header    version, fingerprint, context, chunk, rollback, kv type, tokens, furthest, cache bytes: 9 x
-//   uint64 tokens    int32 each cache     KvCache::serialize 8 bytes   XXH3-64 of everything before
+//   header    version, fingerprint, context, chunk, rollback, kv type, tokens, furthest, cache bytes:
+//             9 x uint64
+//   tokens    int32 each
+//   cache     KvCache::serialize
+//   8 bytes   XXH3-64 of everything before
 #include <fcntl.h>
 #include <unistd.h>
 

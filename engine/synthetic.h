@@ -8,19 +8,15 @@
 // A value depends on (seed, tensor name, index) and nothing else (engine/counter_random.h). The weights are
 // scaled so that the network stays calm through 60 layers and its text does not get stuck:
 // - Matrices have deviation 1/sqrt(columns): unit inputs give unit outputs. embed_tokens has 1/sqrt(hidden),
-// so
-//   that the scaled embedding is unit; likewise the per-layer embeddings.
+//   so that the scaled embedding is unit; likewise the per-layer embeddings.
 // - Attention scores have a deviation of about 1.5 (the attention scale is 1.0; q_norm carries it), and
-// attention
-//   enters the stream at half the strength of the MLP: averages over the context are the same for all
-//   positions and would drown what tells tokens apart.
+//   attention enters the stream at half the strength of the MLP: averages over the context are the same for
+//   all positions and would drown what tells tokens apart.
 // - layer_scalar lies in [15/16, 1]: the stream's deviation settles at about 3 to 4 and a small difference
-// grows
-//   by one order of magnitude over the whole stack, not by one per few layers.
+//   grows by one order of magnitude over the whole stack, not by one per few layers.
 // - The final norm's weights are random in sign. With positive ones the tied head would see the current
-// token's own
-//   embedding in the stream and greedy text would repeat one token for ever. Their deviation of 4 gives
-//   logits of deviation 4, the best of 262144 near 18 of the soft-cap's 30.
+//   token's own embedding in the stream and greedy text would repeat one token for ever. Their deviation of 4
+//   gives logits of deviation 4, the best of 262144 near 18 of the soft-cap's 30.
 // - Router logits have a deviation of 1.5; per-expert scales and all other norm weights are 1 +- 0.1.
 #pragma once
 

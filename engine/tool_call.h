@@ -2,8 +2,9 @@
 //
 //   call      <|tool_call>call:NAME{key:value,...}<tool_call|>
 //   response  <|tool_response>response:NAME{key:value,...}<tool_response|>, or {value:VALUE} for what is no
-//   map value     <|"|>text<|"|> (nothing is escaped inside) | number | true | false | null | [v,v] |
-//   {key:v,key:v}
+//             map
+//   value     <|"|>text<|"|> (nothing is escaped inside) | number | true | false | null | [v,v] |
+//             {key:v,key:v}
 //
 // Keys are bare and sorted without regard to case; numbers are as Python prints them. `<|"|>` is a marker
 // token, so no text inside a string can end it.

@@ -3,8 +3,8 @@
 // groups of 16) without loss.
 //
 //   panel    16 rows (the last one padded with rows of zeros), one after the other
-//   group    per 4 columns a 64-byte line: byte row*4 + j is column j, signed; then 16 float32 scales (64
-//   bytes)
+//   group    per 4 columns a 64-byte line: byte row*4 + j is column j, signed; then 16 float32 scales
+//            (64 bytes)
 //
 // Columns are a multiple of 32, so that a group of activations (32) holds whole groups of weights.
 #pragma once

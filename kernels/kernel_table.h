@@ -47,9 +47,10 @@ struct KernelTable {
   void (*bf16_to_float)(const uint16_t* x, float* y, size_t n);
   void (*f16_to_float)(const uint16_t* x, float* y, size_t n);
 
-  // --- weight quantization (kernels/quantize_kernels.cc), many groups of 32 that lie one after the other;
-  // the definitions, group by group, are in kernels/quantize.h and every table gives their bits --- Returns
-  // how many groups are on no grid; their scale is kOffGrid and their levels are unspecified.
+  // --- weight quantization (kernels/quantize_kernels.cc) ---
+  // Many groups of 32 that lie one after the other. The definitions, group by group, are in
+  // kernels/quantize.h, and every table gives their bits. recover_grid returns how many groups are on no
+  // grid; their scale is kOffGrid and their levels are unspecified.
   size_t (*recover_grid)(const float* w, size_t groups, int8_t* levels, uint16_t* scales_f16);
   void (*q4_0_textbook)(const float* w, size_t groups, int8_t* levels, uint16_t* scales_f16);
   float (*absmax)(const float* w, size_t n);  // of magnitudes; NaNs do not count, nothing gives 0
@@ -57,8 +58,8 @@ struct KernelTable {
 
   // --- integer (kernels/portable/, kernels/avx2/, ...) ---
   // Levels, scales and sums of x (tokens, cols) for groups of `group` columns (group divides cols):
-  // inv = absmax ? qmax / absmax : 0, q = rint(x * inv) half to even, clamped to +-qmax, scale = absmax /
-  // qmax.
+  // inv = absmax ? qmax / absmax : 0, q = rint(x * inv) half to even, clamped to +-qmax,
+  // scale = absmax / qmax.
   void (*quantize_activations)(const float* x, size_t tokens, size_t cols, size_t group, int qmax, int8_t* q,
                                float* scales, int32_t* sums);
   // out[t * out_stride + r] for rows [row0, row1) of a panel matrix; row0 is a multiple of kPanelRows.

@@ -13,12 +13,10 @@ enum class WeightFormat : uint8_t {
   kBf16,
   kF16,
   // Row-major bit-packed levels, multiplied in float: value = scale * level. bits in {2, 3, 4, 8}; 3-bit
-  // levels
-  // take a nibble. Level l is stored as l + 2^(bits-1), lowest bits first; each row starts on a byte.
+  // levels take a nibble. Level l is stored as l + 2^(bits-1), lowest bits first; each row starts on a byte.
   kLevels,
   // Panels for the integer kernels (16 rows; kernels/pack.h has the picture): int4 in groups of 32 columns
-  // with
-  // one fp16 scale each; 4, 8 or 2 bits with one float32 scale per row.
+  // with one fp16 scale each; 4, 8 or 2 bits with one float32 scale per row.
   kInt4Group32,
   kInt4Channel,
   kInt8Channel,

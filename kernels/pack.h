@@ -2,8 +2,7 @@
 //
 //   panel    16 rows (the last one padded with rows of zeros), one after the other
 //   int4     per 8 columns a 64-byte line: byte row*4 + j holds column j in its low nibble, column 4 + j in
-//   its
-//            high nibble, both as level + 8
+//            its high nibble, both as level + 8
 //            groups of 32: per 32 columns 4 lines (256 bytes), then 16 fp16 scales (32 bytes)
 //            per channel: lines only; columns padded to a multiple of 32 with level 0
 //   int8     per 4 columns a 64-byte line: byte row*4 + j is column j, as signed level; padded to 32 columns

@@ -3,8 +3,8 @@
 //
 //   in     level = clamp(rint(x / s_in), -128, 127), half to even; stored as level + 128
 //   sum    acc = sum of weight level * activation level, exact in int32
-//   out    level = clamp(rint(float(acc) * factor), -128, 127), factor = s_in * s_w / s_out; value = level *
-//   s_out
+//   out    level = clamp(rint(float(acc) * factor), -128, 127), factor = s_in * s_w / s_out;
+//          value = level * s_out
 //          s_out = 0: value = float(acc) * factor, factor = s_in * s_w
 #pragma once
 

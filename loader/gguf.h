@@ -2,8 +2,9 @@
 //
 //   "GGUF", u32 version, u64 tensor count, u64 key count
 //   keys      string key, u32 type, value; a string is u64 length and bytes, an array u32 type, u64 count,
-//   items tensors   string name, u32 dimensions, u64 extents (columns first), u32 type, u64 offset data from
-//   the next multiple of general.alignment (32 if absent); every tensor begins on one, offsets
+//             items
+//   tensors   string name, u32 dimensions, u64 extents (columns first), u32 type, u64 offset
+//   data      from the next multiple of general.alignment (32 if absent); every tensor begins on one, offsets
 //             count from here, tensors follow one another without gap
 //
 // A file that opens has passed all of these, each with its own message: magic, version and byte order; counts

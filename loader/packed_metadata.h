@@ -4,8 +4,8 @@
 //   gemma_run.layout          "1": the version of all that follows, and of kernels/pack.h's layout
 //   gemma_run.scheme          "int4": the scheme it was packed for (engine/scheme.h)
 //   gemma_run.tensor.NAME     "int4-group32 2048x1536 BF16": form, logical shape and the type it was made
-//   from. The
-//                             form is one of engine/panel_file.h, or "rows:" and an encoding read row by row
+//                             from. The form is one of engine/panel_file.h, or "rows:" and an encoding read
+//                             row by row
 //
 // Tensors without an entry are plain.
 #pragma once

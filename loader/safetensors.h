@@ -1,6 +1,6 @@
 // The safetensors format: 8 bytes little-endian header length n, n bytes of JSON
-//   {"__metadata__": {string: string}, "name": {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]},
-//   ...}
+//   {"__metadata__": {string: string},
+//    "name": {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}, ...}
 // and the data, tensors one after the other without gap. Offsets count from the end of the header; alignment
 // is whatever the header's length gives.
 //

@@ -1,17 +1,18 @@
 // The eight things that are called perplexity. Each cuts a text into windows its own way, scores other tokens
 // and averages differently; docs/perplexity.md tells how far they lie apart. Sources, read for their rules:
 //
-//   strict       ours: windows of max_length tokens every `stride`, each token scored once, all equally
-//   weighted tutorial     a common tutorial script: mean over windows of the window's mean loss; labels[:,
-//   :begin - prev_end]
-//                are masked, a negative index but in the first window, so that a short last window scores
-//                some tokens again
+//   strict       ours: windows of max_length tokens every `stride`, each token scored once, all weighted
+//                equally
+//   tutorial     a common tutorial script: mean over windows of the window's mean loss; the labels
+//                [:, :begin - prev_end] are masked, a negative index but in the first window, so that a
+//                short last window scores some tokens again
 //   hf-doc       transformers, docs/source/en/perplexity.md: window losses weighted by valid labels - 1
 //   hf-evaluate  evaluate, measurements/perplexity: each text alone, mean of their perplexities
 //   llama        llama.cpp, tools/perplexity: chunks of n_ctx, BOS in place of the first id, second halves
-//   scored lm-eval      lm-evaluation-harness: rolling windows over each page; per word and per byte mlx
-//   mlx-lm, perplexity.py: texts in NumPy's random order, 256 sequences of 512 chat-prefix  TICO (pull
-//   request 880): the model's own chat prompt before every window, for -it models
+//                scored
+//   lm-eval      lm-evaluation-harness: rolling windows over each page; per word and per byte
+//   mlx          mlx-lm, perplexity.py: texts in NumPy's random order, 256 sequences of 512
+//   chat-prefix  TICO (pull request 880): the model's own chat prompt before every window, for -it models
 #pragma once
 
 #include <cstddef>

@@ -41,7 +41,8 @@ GEMMA_AVX2_INLINE __m256i multiply_bytes(__m256i weights, __m256i columns) {
 }
 
 // sums[t][half] (+)= the products of a group of 32 columns, two lanes a row. The empty statements keep GCC
-// from gathering products into trees, for which there are no registers.
+// from gathering products into trees, for which there are no registers; both products before both additions
+// is 2 % faster than in turn (the second product takes the register of its activations).
 template <size_t T, Unsigned Side, bool kFirst>
 GEMMA_AVX2_INLINE void multiply_byte_group(const std::byte* lines, const void* activations, size_t x_stride,
                                            __m256i (&sums)[T][2]) {
@@ -52,12 +53,12 @@ GEMMA_AVX2_INLINE void multiply_byte_group(const std::byte* lines, const void* a
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const __m256i columns = broadcast4(x + t * x_stride + line * 4);
-      const __m256i product0 = multiply_bytes<Side>(weights0, columns);
+      __m256i product0 = multiply_bytes<Side>(weights0, columns);
+      __m256i product1 = multiply_bytes<Side>(weights1, columns);
+      asm("" : "+x"(product0), "+x"(product1));
       sums[t][0] = kFirst && line == 0 ? product0 : _mm256_add_epi16(sums[t][0], product0);
-      asm("" : "+x"(sums[t][0]));
-      const __m256i product1 = multiply_bytes<Side>(weights1, columns);
       sums[t][1] = kFirst && line == 0 ? product1 : _mm256_add_epi16(sums[t][1], product1);
-      asm("" : "+x"(sums[t][1]));
+      asm("" : "+x"(sums[t][0]), "+x"(sums[t][1]));
     }
   }
 }
@@ -139,9 +140,9 @@ inline const std::byte* packed_group(const MatrixView& w, size_t panel, size_t g
 
 // A product of many tokens, but for the groups with scales of their own.
 //   Levels   kPlanes; kPackedGroup, bytes of a packed group; unpack(w, panel, first group, groups, bytes)
-//   writes the planes of some groups Sums     multiply<T>(bytes, groups, x, x_stride, totals) adds to the
-//   totals (T, 16) Scales   inputs(acts) are (tokens, cols) bytes; begin(w, acts, panel, token, totals) is
-//   where the 16 sums
+//            writes the planes of some groups
+//   Sums     multiply<T>(bytes, groups, x, x_stride, totals) adds to the totals (T, 16)
+//   Scales   inputs(acts) are (tokens, cols) bytes; begin(w, acts, panel, token, totals) is where the 16 sums
 //            begin; finish(w, acts, panel, token, totals, rows, out) makes the first `rows` outputs of them
 template <typename Levels, typename Sums, typename Scales>
 void multiply_unpacked(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
@@ -162,6 +163,7 @@ void multiply_unpacked(const MatrixView& w, const Activations& acts, size_t row0
         const std::byte* packed = packed_group(w, panel, g + count, Levels::kPackedGroup);
         const Ahead ahead(packed, kGroups * Levels::kPackedGroup, n / kTileTokens);
         for_each_token_tile(n, ahead, [&]<size_t T>(size_t t) {
+          if (g + count == groups) expect_outputs(out + (token + t) * out_stride + row, T, out_stride);
           Sums::template multiply<T>(bytes, full, x + t * w.cols, w.cols, totals + t * kPanelRows);
           if (full == count) return;
           int8_t last[T][kGroup] = {};  // behind the last column there are no activations to read

@@ -75,7 +75,7 @@ struct ManyTokens {
 void matmul_int4_group32(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
   if (acts.tokens >= kManyTokens) {
-    avx2::multiply_unpacked_groups<ManyTokens>(w, acts, row0, row1, out, out_stride);
+    avx2::multiply_unpacked_groups<avx2::GroupBlock, ManyTokens>(w, acts, row0, row1, out, out_stride);
   } else {
     avx2::for_each_tile<Int4Group32>(w, acts, row0, row1, out, out_stride);
   }

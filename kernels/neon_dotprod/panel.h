@@ -1,101 +1,112 @@
-// What the NEON integer kernels with sdot share: cutting a call into panels and tiles of tokens.
+// What the NEON integer kernels with sdot share: a tile of few tokens, which reads the panel as it is packed,
+// and how a call is cut into panels and tiles.
 //
-// A line of a panel is four registers of 4 rows. sdot multiplies the 4 signed bytes of a row by 4
-// activations, which it takes from a lane of a register, so nothing has to be broadcast, and adds to the
-// row's int32 sum: nothing can overflow. Nibbles are taken as stored (level + 8); what that adds, 8 times the
-// sum of the activations, is where the sums begin, negated. Int8 levels need nothing.
+// sdot multiplies the 4 signed bytes of a row by 4 activations, which it takes from a lane of a register, so
+// nothing has to be broadcast, and adds to the row's int32 sum: nothing can overflow.
 #pragma once
 
-#include "kernels/integer_kernels.h"
+#include "kernels/neon_dotprod/outputs.h"
 
 #if defined(GEMMA_HAVE_NEON_DOTPROD)
 
-#include <arm_neon.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-#include "kernels/activations.h"
-#include "kernels/matrix.h"
-
-// Functions carry their instruction set themselves: no file needs a flag of its own.
-#if defined(__clang__)
-#define GEMMA_DOTPROD [[gnu::target("dotprod")]]
-#define GEMMA_DOTPROD_INLINE [[gnu::target("dotprod"), gnu::always_inline]] inline
-#else
-#define GEMMA_DOTPROD [[gnu::target("arch=armv8.2-a+dotprod")]]
-#define GEMMA_DOTPROD_INLINE [[gnu::target("arch=armv8.2-a+dotprod"), gnu::always_inline]] inline
-#endif
-
 namespace gemma::kernels::neon_dotprod {
-
-inline constexpr size_t kLine = 64;
-inline constexpr size_t kNibbleGroupBytes = 4 * kLine;  // 32 columns of 16 rows
-inline constexpr size_t kQuarters = 4;                  // registers of 4 rows in a panel
 
 // Tokens that share one reading of the weights: 4 x 4 sums, 4 registers of activations and the operands
 // fit 32.
 inline constexpr size_t kTileTokens = 4;
 
-GEMMA_DOTPROD_INLINE uint8x16_t load_nibbles(const std::byte* p) {
-  return vld1q_u8(reinterpret_cast<const uint8_t*>(p));
-}
-GEMMA_DOTPROD_INLINE int8x16_t load_levels(const std::byte* p) {
-  return vld1q_s8(reinterpret_cast<const int8_t*>(p));
+// Adds 16 columns: sums[t][i] are those of token t and rows 4 * i and on.
+template <size_t T, typename Levels>
+GEMMA_DOTPROD_INLINE void multiply_columns(const std::byte* lines, const int8x16_t (&columns)[T],
+                                           int32x4_t (&sums)[T][kQuarters]) {
+  for (size_t i = 0; i < kQuarters; ++i) {
+    int8x16_t levels[4];
+    Levels::load(lines, i, levels);
+    for (size_t t = 0; t < T; ++t) sums[t][i] = vdotq_laneq_s32(sums[t][i], levels[0], columns[t], 0);
+    for (size_t t = 0; t < T; ++t) sums[t][i] = vdotq_laneq_s32(sums[t][i], levels[1], columns[t], 1);
+    for (size_t t = 0; t < T; ++t) sums[t][i] = vdotq_laneq_s32(sums[t][i], levels[2], columns[t], 2);
+    for (size_t t = 0; t < T; ++t) sums[t][i] = vdotq_laneq_s32(sums[t][i], levels[3], columns[t], 3);
+  }
 }
 
-// Adds one line of nibbles: columns 0..3 meet lane L of the activations, columns 4..7 lane L + 1.
-template <size_t T, int L>
-GEMMA_DOTPROD_INLINE void multiply_line(const std::byte* line, const int8x16_t (&columns)[T],
-                                        int32x4_t (&sums)[T][kQuarters]) {
-  for (size_t i = 0; i < kQuarters; ++i) {
-    const uint8x16_t packed = load_nibbles(line + i * 16);
-    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15)));
-    const int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(packed, 4));
+// Where a panel of a format without scales inside begins.
+template <typename Levels>
+inline const std::byte* panel_lines(const MatrixView& w, size_t panel) {
+  return w.data + panel * ((w.cols + kGroup - 1) / kGroup * (kGroup / kColumns) * Levels::kLines * kLine);
+}
+
+// --- tiles: 16 rows of T tokens ---
+
+template <typename Levels, typename Outputs>
+struct PanelTile {
+  template <size_t T>
+  GEMMA_DOTPROD static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
+                                 size_t rows, float* out, size_t out_stride) {
+    const std::byte* lines = panel_lines<Levels>(w, panel);
+    const auto* x = Outputs::inputs(acts) + token * w.cols;
+    int32x4_t sums[T][kQuarters];
     for (size_t t = 0; t < T; ++t) {
-      sums[t][i] = vdotq_laneq_s32(sums[t][i], low, columns[t], L);
-      sums[t][i] = vdotq_laneq_s32(sums[t][i], high, columns[t], L + 1);
+      for (int32x4_t& sum : sums[t]) sum = vdupq_n_s32(Outputs::begin(acts, token + t));
+    }
+    int8x16_t columns[T];
+    size_t c = 0;
+    for (; c + kColumns <= w.cols; c += kColumns, lines += Levels::kLines * kLine) {
+      for (size_t t = 0; t < T; ++t) columns[t] = load_columns(x + t * w.cols + c);
+      multiply_columns<T, Levels>(lines, columns, sums);
+    }
+    if (c < w.cols) {
+      // Whatever columns of padding hold, it meets level 0.
+      for (size_t t = 0; t < T; ++t) columns[t] = load_last_columns(x + t * w.cols + c, w.cols - c);
+      multiply_columns<T, Levels>(lines, columns, sums);
+    }
+    for (size_t t = 0; t < T; ++t) {
+      Outputs::store(w, acts, panel, token + t, sums[t], rows, out + t * out_stride);
     }
   }
-}
+};
 
-// Adds the products of one group of nibbles; token t's 32 columns are at x + t * x_stride.
-template <size_t T>
-GEMMA_DOTPROD_INLINE void multiply_group(const std::byte* lines, const int8_t* x, size_t x_stride,
-                                         int32x4_t (&sums)[T][kQuarters]) {
-  int8x16_t columns[T];
-  for (size_t half = 0; half < 2; ++half) {
-    for (size_t t = 0; t < T; ++t) columns[t] = vld1q_s8(x + t * x_stride + half * 16);
-    multiply_line<T, 0>(lines + 2 * half * kLine, columns, sums);
-    multiply_line<T, 2>(lines + (2 * half + 1) * kLine, columns, sums);
+template <typename Format>
+struct GroupTile {
+  template <size_t T>
+  GEMMA_DOTPROD static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
+                                 size_t rows, float* out, size_t out_stride) {
+    using Levels = typename Format::Levels;
+    const size_t groups = w.cols / Format::kGroupColumns, x_groups = w.cols / kGroup;
+    const std::byte* group = w.data + panel * groups * Format::kBytes;
+    const int8_t* x = acts.q + token * w.cols;
+
+    float32x4_t totals[T][kQuarters];
+    for (auto& total : totals) std::fill_n(total, kQuarters, vdupq_n_f32(0));
+    for (size_t g = 0; g < groups; ++g, group += Format::kBytes) {
+      const size_t x_group = token * x_groups + g * Format::kGroupColumns / kGroup;
+      int32x4_t sums[T][kQuarters];
+      for (size_t t = 0; t < T; ++t) {
+        const int32_t zero = Levels::kZero == 0 ? 0 : -Levels::kZero * acts.sums[x_group + t * x_groups];
+        for (int32x4_t& sum : sums[t]) sum = vdupq_n_s32(zero);
+      }
+      const std::byte* lines = group;
+      for (size_t c = 0; c < Format::kGroupColumns; c += kColumns, x += kColumns) {
+        int8x16_t columns[T];
+        for (size_t t = 0; t < T; ++t) columns[t] = load_columns(x + t * w.cols);
+        multiply_columns<T, Levels>(lines, columns, sums);
+        lines += Levels::kLines * kLine;
+      }
+      for (size_t i = 0; i < kQuarters; ++i) {
+        const float32x4_t scales = Format::scales(group, i);
+        for (size_t t = 0; t < T; ++t) {
+          const float32x4_t x_scale = vdupq_n_f32(acts.scales[x_group + t * x_groups]);
+          totals[t][i] = add_group(totals[t][i], sums[t][i], scales, x_scale);
+        }
+      }
+    }
+    for (size_t t = 0; t < T; ++t) store_rows(totals[t], rows, out + t * out_stride);
   }
-}
+};
 
-// Stores the first n of a panel's 16 results.
-GEMMA_DOTPROD_INLINE void store_rows(const float32x4_t (&rows)[kQuarters], size_t n, float* out) {
-  float all[kPanelRows];
-  float* to = n == kPanelRows ? out : all;
-  for (size_t i = 0; i < kQuarters; ++i) vst1q_f32(to + i * 4, rows[i]);
-  if (n < kPanelRows) std::memcpy(out, all, n * sizeof(float));
-}
-
-// Stores float(sum) * (w_scales[row] * x_scale).
-GEMMA_DOTPROD_INLINE void store_scaled(const int32x4_t (&sums)[kQuarters], const float* w_scales,
-                                       float x_scale, size_t n, float* out) {
-  float32x4_t results[kQuarters];
-  for (size_t i = 0; i < kQuarters; ++i) {
-    const float32x4_t scale = vmulq_f32(vld1q_f32(w_scales + i * 4), vdupq_n_f32(x_scale));
-    results[i] = vmulq_f32(vcvtq_f32_s32(sums[i]), scale);
-  }
-  store_rows(results, n, out);
-}
-
-// Calls Kernel::tile<T>(w, acts, panel, first token, rows wanted, out of that panel and token, out_stride)
-// for every panel of rows [row0, row1) and every tile of tokens. Tokens are the inner loop: a panel is read
-// from memory once and stays in the cache for the others.
-template <typename Kernel>
+// Calls Tile::tile<T>(w, acts, panel, first token, rows wanted, out of that panel and token, out_stride) for
+// every panel of rows [row0, row1) and every tile of tokens. Tokens are the inner loop: a panel is read from
+// memory once and stays in the cache for the others.
+template <typename Tile>
 inline void for_each_tile(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                           size_t out_stride) {
   for (size_t row = row0; row < row1; row += kPanelRows) {
@@ -103,13 +114,13 @@ inline void for_each_tile(const MatrixView& w, const Activations& acts, size_t r
     const size_t panel = row / kPanelRows;
     size_t t = 0;
     for (; t + kTileTokens <= acts.tokens; t += kTileTokens) {
-      Kernel::template tile<kTileTokens>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
+      Tile::template tile<kTileTokens>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
     }
     for (; t + 2 <= acts.tokens; t += 2) {
-      Kernel::template tile<2>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
+      Tile::template tile<2>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
     }
     for (; t < acts.tokens; ++t) {
-      Kernel::template tile<1>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
+      Tile::template tile<1>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
     }
   }
 }

@@ -1,5 +1,5 @@
 #include "kernels/integer_kernels.h"
-#include "kernels/neon_dotprod/panel.h"
+#include "kernels/neon_dotprod/outputs.h"
 
 #if defined(GEMMA_HAVE_NEON_DOTPROD)
 

@@ -1,5 +1,4 @@
-#include "kernels/integer_kernels.h"
-#include "kernels/neon_dotprod/static_panel.h"
+#include "kernels/neon_dotprod/outputs.h"
 
 #if defined(GEMMA_HAVE_NEON_DOTPROD)
 

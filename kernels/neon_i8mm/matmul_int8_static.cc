@@ -1,4 +1,4 @@
-#include "kernels/neon_i8mm/panel.h"
+#include "kernels/neon_i8mm/many_tokens.h"
 
 #if defined(GEMMA_HAVE_NEON_I8MM)
 
@@ -6,8 +6,9 @@ namespace gemma::kernels::neon_i8mm {
 
 void matmul_int8_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
-  for_each_tile<StaticKernel<Int8Levels>, kTileTokens>(neon_dotprod::matmul_int8_static, w, acts, row0, row1,
-                                                       out, out_stride);
+  using namespace neon_dotprod;
+  multiply_panels<Int8Levels, StaticOutputs>(neon_dotprod::matmul_int8_static, w, acts, row0, row1, out,
+                                             out_stride);
 }
 
 }  // namespace gemma::kernels::neon_i8mm

@@ -10,7 +10,8 @@
 // odd token goes to the kernel of neon_dotprod.
 #pragma once
 
-#include "kernels/neon_dotprod/static_panel.h"
+#include "kernels/neon_dotprod/outputs.h"
+#include "kernels/neon_dotprod/panel.h"
 
 #if defined(GEMMA_HAVE_NEON_I8MM)
 
@@ -24,11 +25,9 @@
 
 namespace gemma::kernels::neon_i8mm {
 
+using neon_dotprod::kColumns;
 using neon_dotprod::kLine;
-using neon_dotprod::kNibbleGroupBytes;
 using neon_dotprod::kQuarters;
-
-inline constexpr size_t kColumns = 16;  // of a register of activations
 
 // Tokens that share one reading of the weights: 24 sums, 3 registers of activations and the operands fit 32.
 // Where float sums are kept besides, fewer.
@@ -38,22 +37,18 @@ inline constexpr size_t kGroupTileTokens = 4;
 template <size_t T>
 using PairSums = int32x4_t[T / 2][2 * kQuarters];
 
-// --- activations ---
+// Columns 0..7 and 8..15 of two tokens.
+GEMMA_I8MM_INLINE void join_tokens(int8x16_t first, int8x16_t second, int8x16_t& low, int8x16_t& high) {
+  const int64x2_t a = vreinterpretq_s64_s8(first), b = vreinterpretq_s64_s8(second);
+  low = vreinterpretq_s8_s64(vtrn1q_s64(a, b));
+  high = vreinterpretq_s8_s64(vtrn2q_s64(a, b));
+}
 
-GEMMA_I8MM_INLINE int8x16_t load16(const int8_t* x) {
-  return vld1q_s8(x);
-}
-GEMMA_I8MM_INLINE int8x16_t load16(const uint8_t* x) {
-  return neon_dotprod::load_columns(x);
-}
-// The last n < 16 columns, level 0 behind them.
-GEMMA_I8MM_INLINE int8x16_t load_last(const int8_t* x, size_t n) {
-  int8_t padded[kColumns] = {};
-  std::memcpy(padded, x, n);
-  return vld1q_s8(padded);
-}
-GEMMA_I8MM_INLINE int8x16_t load_last(const uint8_t* x, size_t n) {
-  return neon_dotprod::load_last_columns(x, n);
+// Rows 0, 1 and rows 2, 3 of 8 columns.
+GEMMA_I8MM_INLINE void join_columns(int8x16_t left, int8x16_t right, int8x16_t& rows01, int8x16_t& rows23) {
+  const int32x4_t a = vreinterpretq_s32_s8(left), b = vreinterpretq_s32_s8(right);
+  rows01 = vreinterpretq_s8_s32(vzip1q_s32(a, b));
+  rows23 = vreinterpretq_s8_s32(vzip2q_s32(a, b));
 }
 
 // 16 columns of T tokens: pairs of tokens with columns 0..7, and with columns 8..15.
@@ -62,74 +57,33 @@ struct Columns {
   int8x16_t halves[2][T / 2];
 
   template <typename X>
-  GEMMA_I8MM_INLINE void load(const X* x, size_t x_stride, size_t n) {
+  GEMMA_I8MM_INLINE void load(const X* x, size_t x_stride) {
     for (size_t p = 0; p < T / 2; ++p) {
       const X* first = x + 2 * p * x_stride;
-      const X* second = first + x_stride;
-      const int8x16_t a = n >= kColumns ? load16(first) : load_last(first, n);
-      const int8x16_t b = n >= kColumns ? load16(second) : load_last(second, n);
-      const int64x2_t a64 = vreinterpretq_s64_s8(a), b64 = vreinterpretq_s64_s8(b);
-      halves[0][p] = vreinterpretq_s8_s64(vtrn1q_s64(a64, b64));
-      halves[1][p] = vreinterpretq_s8_s64(vtrn2q_s64(a64, b64));
+      join_tokens(neon_dotprod::load_columns(first), neon_dotprod::load_columns(first + x_stride),
+                  halves[0][p], halves[1][p]);
+    }
+  }
+  template <typename X>
+  GEMMA_I8MM_INLINE void load_last(const X* x, size_t x_stride, size_t n) {
+    for (size_t p = 0; p < T / 2; ++p) {
+      const X* first = x + 2 * p * x_stride;
+      join_tokens(neon_dotprod::load_last_columns(first, n),
+                  neon_dotprod::load_last_columns(first + x_stride, n), halves[0][p], halves[1][p]);
     }
   }
 };
-
-// --- weights: how 16 columns of 4 rows become four registers of 4 columns ---
-
-template <int kOffset>
-struct Int4Levels {
-  static constexpr size_t kLines = 2;
-
-  GEMMA_I8MM_INLINE static void load(const std::byte* line, size_t quarter, int8x16_t (&levels)[4]) {
-    for (size_t l = 0; l < kLines; ++l) {
-      const uint8x16_t packed = neon_dotprod::load_nibbles(line + l * kLine + quarter * 16);
-      levels[2 * l] = vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15)));
-      levels[2 * l + 1] = vreinterpretq_s8_u8(vshrq_n_u8(packed, 4));
-    }
-    if constexpr (kOffset != 0) {
-      for (int8x16_t& level : levels) level = vsubq_s8(level, vdupq_n_s8(kOffset));
-    }
-  }
-};
-
-struct Int2Levels {
-  static constexpr size_t kLines = 1;
-
-  GEMMA_I8MM_INLINE static void load(const std::byte* line, size_t quarter, int8x16_t (&levels)[4]) {
-    const uint8x16_t packed = neon_dotprod::load_nibbles(line + quarter * 16);
-    const uint8x16_t mask = vdupq_n_u8(3);
-    levels[0] = vreinterpretq_s8_u8(vandq_u8(packed, mask));
-    levels[1] = vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(packed, 2), mask));
-    levels[2] = vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(packed, 4), mask));
-    levels[3] = vreinterpretq_s8_u8(vshrq_n_u8(packed, 6));
-    for (int8x16_t& level : levels) level = vsubq_s8(level, vdupq_n_s8(2));
-  }
-};
-
-struct Int8Levels {
-  static constexpr size_t kLines = 4;
-
-  GEMMA_I8MM_INLINE static void load(const std::byte* line, size_t quarter, int8x16_t (&levels)[4]) {
-    for (size_t l = 0; l < kLines; ++l) {
-      levels[l] = neon_dotprod::load_levels(line + l * kLine + quarter * 16);
-    }
-  }
-};
-
-// --- products ---
 
 // Adds 16 columns.
 template <size_t T, typename Levels>
-GEMMA_I8MM_INLINE void multiply_columns(const std::byte* line, const Columns<T>& columns, PairSums<T>& sums) {
+GEMMA_I8MM_INLINE void multiply_columns(const std::byte* lines, const Columns<T>& columns,
+                                        PairSums<T>& sums) {
   for (size_t i = 0; i < kQuarters; ++i) {
     int8x16_t levels[4];
-    Levels::load(line, i, levels);
+    Levels::load(lines, i, levels);
     for (size_t half = 0; half < 2; ++half) {
-      const int32x4_t left = vreinterpretq_s32_s8(levels[2 * half]);
-      const int32x4_t right = vreinterpretq_s32_s8(levels[2 * half + 1]);
-      const int8x16_t rows01 = vreinterpretq_s8_s32(vzip1q_s32(left, right));
-      const int8x16_t rows23 = vreinterpretq_s8_s32(vzip2q_s32(left, right));
+      int8x16_t rows01, rows23;
+      join_columns(levels[2 * half], levels[2 * half + 1], rows01, rows23);
       for (size_t p = 0; p < T / 2; ++p) {
         sums[p][2 * i] = vmmlaq_s32(sums[p][2 * i], rows01, columns.halves[half][p]);
         sums[p][2 * i + 1] = vmmlaq_s32(sums[p][2 * i + 1], rows23, columns.halves[half][p]);
@@ -145,30 +99,83 @@ GEMMA_I8MM_INLINE void set_zero(PairSums<T>& sums) {
   }
 }
 
-// Sets the sums to the products of all columns of a panel; its lines begin at `line`.
-template <size_t T, typename Levels, typename X>
-GEMMA_I8MM_INLINE void multiply_panel(const std::byte* line, size_t cols, const X* x, PairSums<T>& sums) {
-  set_zero<T>(sums);
-  Columns<T> columns;
-  size_t c = 0;
-  for (; c + kColumns <= cols; c += kColumns, line += Levels::kLines * kLine) {
-    columns.load(x + c, cols, kColumns);
-    multiply_columns<T, Levels>(line, columns, sums);
-  }
-  if (c < cols) {
-    columns.load(x + c, cols, cols - c);
-    multiply_columns<T, Levels>(line, columns, sums);
+// The 16 rows of the first or the second token of a pair, four in a register, and `begin` added to each.
+GEMMA_I8MM_INLINE void rows_of(const int32x4_t (&sums)[2 * kQuarters], bool second, int32_t begin,
+                               int32x4_t (&rows)[kQuarters]) {
+  for (size_t i = 0; i < kQuarters; ++i) {
+    const int32x4_t rows01 = sums[2 * i], rows23 = sums[2 * i + 1];
+    const int32x4_t sum = second ? vuzp2q_s32(rows01, rows23) : vuzp1q_s32(rows01, rows23);
+    rows[i] = vaddq_s32(sum, vdupq_n_s32(begin));
   }
 }
 
-// The 16 rows of token t, four in a register.
-template <size_t T>
-GEMMA_I8MM_INLINE void rows_of(const PairSums<T>& sums, size_t t, int32x4_t (&rows)[kQuarters]) {
-  for (size_t i = 0; i < kQuarters; ++i) {
-    const int32x4_t rows01 = sums[t / 2][2 * i], rows23 = sums[t / 2][2 * i + 1];
-    rows[i] = t % 2 == 0 ? vuzp1q_s32(rows01, rows23) : vuzp2q_s32(rows01, rows23);
+// --- tiles: 16 rows of T tokens ---
+
+template <typename Levels, typename Outputs>
+struct PanelTile {
+  template <size_t T>
+  GEMMA_I8MM static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
+                              size_t rows, float* out, size_t out_stride) {
+    const std::byte* lines = neon_dotprod::panel_lines<Levels>(w, panel);
+    const auto* x = Outputs::inputs(acts) + token * w.cols;
+    PairSums<T> sums;
+    set_zero<T>(sums);
+    Columns<T> columns;
+    size_t c = 0;
+    for (; c + kColumns <= w.cols; c += kColumns, lines += Levels::kLines * kLine) {
+      columns.load(x + c, w.cols);
+      multiply_columns<T, Levels>(lines, columns, sums);
+    }
+    if (c < w.cols) {
+      columns.load_last(x + c, w.cols, w.cols - c);
+      multiply_columns<T, Levels>(lines, columns, sums);
+    }
+    for (size_t t = 0; t < T; ++t) {
+      int32x4_t totals[kQuarters];
+      rows_of(sums[t / 2], t % 2 != 0, Outputs::begin(acts, token + t), totals);
+      Outputs::store(w, acts, panel, token + t, totals, rows, out + t * out_stride);
+    }
   }
-}
+};
+
+template <typename Format>
+struct GroupTile {
+  template <size_t T>
+  GEMMA_I8MM static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
+                              size_t rows, float* out, size_t out_stride) {
+    using Levels = typename Format::Levels;
+    const size_t groups = w.cols / Format::kGroupColumns, x_groups = w.cols / kGroup;
+    const std::byte* group = w.data + panel * groups * Format::kBytes;
+    const int8_t* x = acts.q + token * w.cols;
+
+    float32x4_t totals[T][kQuarters];
+    for (auto& total : totals) std::fill_n(total, kQuarters, vdupq_n_f32(0));
+    for (size_t g = 0; g < groups; ++g, group += Format::kBytes) {
+      const size_t x_group = token * x_groups + g * Format::kGroupColumns / kGroup;
+      PairSums<T> sums;
+      set_zero<T>(sums);
+      const std::byte* lines = group;
+      for (size_t c = 0; c < Format::kGroupColumns; c += kColumns, x += kColumns) {
+        Columns<T> columns;
+        columns.load(x, w.cols);
+        multiply_columns<T, Levels>(lines, columns, sums);
+        lines += Levels::kLines * kLine;
+      }
+      float32x4_t scales[kQuarters];
+      for (size_t i = 0; i < kQuarters; ++i) scales[i] = Format::scales(group, i);
+      for (size_t t = 0; t < T; ++t) {
+        const size_t at = x_group + t * x_groups;
+        int32x4_t isums[kQuarters];
+        rows_of(sums[t / 2], t % 2 != 0, Levels::kZero == 0 ? 0 : -Levels::kZero * acts.sums[at], isums);
+        const float32x4_t x_scale = vdupq_n_f32(acts.scales[at]);
+        for (size_t i = 0; i < kQuarters; ++i) {
+          totals[t][i] = neon_dotprod::add_group(totals[t][i], isums[i], scales[i], x_scale);
+        }
+      }
+    }
+    for (size_t t = 0; t < T; ++t) neon_dotprod::store_rows(totals[t], rows, out + t * out_stride);
+  }
+};
 
 // The activations of one token.
 inline Activations token_of(const Activations& acts, size_t token) {
@@ -185,10 +192,10 @@ inline Activations token_of(const Activations& acts, size_t token) {
 
 using Matmul = void(const MatrixView&, const Activations&, size_t, size_t, float*, size_t);
 
-// Calls Kernel::tile<T>(w, acts, panel, first token, rows wanted, out of that panel and token, out_stride)
-// for every panel of rows [row0, row1) and every tile of tokens, of which there are an even number, at most
-// MaxT; a last odd one is for `single`. Tokens are the inner loop: a panel is read from memory once.
-template <typename Kernel, size_t MaxT>
+// Calls Tile::tile<T>(w, acts, panel, first token, rows wanted, out of that panel and token, out_stride) for
+// every panel of rows [row0, row1) and every tile of tokens, of which there are an even number, at most MaxT;
+// a last odd one is for `single`. Tokens are the inner loop: a panel is read from memory once.
+template <typename Tile, size_t MaxT>
 void for_each_tile(Matmul* single, const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
                    float* out, size_t out_stride) {
   for (size_t row = row0; row < row1; row += kPanelRows) {
@@ -196,54 +203,16 @@ void for_each_tile(Matmul* single, const MatrixView& w, const Activations& acts,
     const size_t panel = row / kPanelRows;
     size_t t = 0;
     for (; t + MaxT <= acts.tokens; t += MaxT) {
-      Kernel::template tile<MaxT>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
+      Tile::template tile<MaxT>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
     }
     for (; t + 2 <= acts.tokens; t += 2) {
-      Kernel::template tile<2>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
+      Tile::template tile<2>(w, acts, panel, t, rows, out + t * out_stride + row, out_stride);
     }
     if (t < acts.tokens) {
       single(w, token_of(acts, t), row, row + rows, out + t * out_stride, out_stride);
     }
   }
 }
-
-// --- the kernels with one scale a row and token, and between static scales ---
-
-// Levels are kZero too large.
-template <typename Levels, int kZero>
-struct ChannelKernel {
-  template <size_t T>
-  GEMMA_I8MM static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                              size_t rows, float* out, size_t out_stride) {
-    const size_t lines = (w.cols + kGroup - 1) / kGroup * (kGroup / kColumns) * Levels::kLines;
-    PairSums<T> sums;
-    multiply_panel<T, Levels>(w.data + panel * lines * kLine, w.cols, acts.q + token * w.cols, sums);
-    for (size_t t = 0; t < T; ++t) {
-      int32x4_t totals[kQuarters];
-      rows_of<T>(sums, t, totals);
-      if constexpr (kZero != 0) {
-        const int32x4_t zero = vdupq_n_s32(kZero * acts.sums[token + t]);
-        for (int32x4_t& total : totals) total = vsubq_s32(total, zero);
-      }
-      neon_dotprod::store_scaled(totals, w.scales + panel * kPanelRows, acts.scales[token + t], rows,
-                                 out + t * out_stride);
-    }
-  }
-};
-
-template <typename Levels>
-struct StaticKernel {
-  template <size_t T>
-  GEMMA_I8MM static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                              size_t rows, float* out, size_t out_stride) {
-    const size_t lines = (w.cols + kGroup - 1) / kGroup * (kGroup / kColumns) * Levels::kLines;
-    PairSums<T> sums;
-    multiply_panel<T, Levels>(w.data + panel * lines * kLine, w.cols, acts.u + token * w.cols, sums);
-    int32x4_t totals[T][kQuarters];
-    for (size_t t = 0; t < T; ++t) rows_of<T>(sums, t, totals[t]);
-    neon_dotprod::store_outputs<T>(w, panel, totals, rows, out, out_stride);
-  }
-};
 
 }  // namespace gemma::kernels::neon_i8mm
 

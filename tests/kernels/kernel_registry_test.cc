@@ -139,6 +139,17 @@ TEST_CASE("every matmul of the registry is exact at the ends of its levels, over
   }
 }
 
+TEST_CASE(
+    "every matmul of the registry has the definition's bits over several panels, blocks and runs of tokens") {
+  std::mt19937 engine(3);
+  for (const MatmulOperation& operation : matmul_operations()) {
+    const size_t cols = needs_whole_groups(operation) ? 288 : 301;
+    for (size_t tokens : {256, 259}) {
+      check_every_isa(operation, {operation, 73, cols, tokens, Fill::kRandom, Fill::kRandom, engine});
+    }
+  }
+}
+
 TEST_CASE("every kernel has one name, and the definition of every operation is among them") {
   std::set<std::string> names;
   for (const KernelVariant& variant : kernel_variants()) CHECK(names.insert(variant.name()).second);

@@ -111,6 +111,26 @@ TEST_CASE("every instruction set quantizes numbers of any size alike") {
   }
 }
 
+TEST_CASE("groups of 32 that are quantized together give what each gives alone, whatever is among them") {
+  const float kinds[] = {1.0f, 0.0f, kNan, -kInf, 1e-40f, 2e-37f, 3.4e38f};  // the largest of a group
+  std::mt19937 engine(3);
+  for (size_t groups : {1, 7, 8, 9, 15, 16, 17, 33, 48}) {
+    for (const float odd_one : kinds) {
+      std::vector<float> x(groups * 32);
+      for (float& value : x) value = static_cast<float>(engine() % 2001) * 1e-3f - 1;
+      const size_t odd = engine() % groups;
+      x[odd * 32 + odd % 32] = odd_one;
+      if (std::fabs(odd_one) < 1) {  // nothing larger beside it
+        for (size_t i = 0; i < 32; ++i) x[odd * 32 + i] *= odd_one;
+      }
+      CAPTURE(groups);
+      CAPTURE(odd_one);
+      check_every_isa(x, 1, 32, 127);
+      check_every_isa(x, 1, 32, 7);
+    }
+  }
+}
+
 TEST_CASE("special values beside ordinary ones in every lane agree on every instruction set") {
   const float specials[] = {kNan,   -kNan,   kInf,    -kInf,    0.0f,  -0.0f,
                             1e-45f, -1e-40f, 3.4e38f, -3.4e38f, 1e-38f};
