@@ -16,7 +16,7 @@ endif
 help:
 	@echo 'make run       writes a story with the shipped model (PROMPT=..., ARGS=... for more options)'
 	@echo 'make test      builds and runs all tests; kernels and loader under ASan+UBSan, kernels for aarch64 too'
-	@echo 'make check     the long checks: everything under clang, ASan+UBSan and TSan, format and lint'
+	@echo 'make check     the long checks: everything under clang, ASan+UBSan and TSan, the engine compiled for aarch64, format, lint'
 	@echo 'make bench     builds and runs the benchmarks'
 	@echo 'make install   installs programs and model (PREFIX=$(PREFIX))'
 	@echo 'make format    formats the sources'
@@ -50,6 +50,9 @@ check: test
 	  cmake --preset $$preset && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -j $(JOBS) \
 	    || exit 1; \
 	done
+ifneq ($(findstring aarch64,$(OTHER_BUILDS)),)
+	cmake --build --preset aarch64 -j $(JOBS) --target gemma_engine_objects
+endif
 	cmake --preset tsan
 	cmake --build --preset tsan -j $(JOBS) --target test_engine
 	ctest --preset tsan -R '^engine/'

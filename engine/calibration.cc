@@ -123,6 +123,10 @@ Result<void> check(const Model& model, std::span<const int32_t> ids, const Calib
     return fail(ErrorCode::kUsage, "calibration",
                 fmt::format("expected a window of at least 2 tokens, found {}", options.window));
   }
+  // A window holds <bos> and a token of the text.
+  if (model.config().max_positions < 2) {
+    return fail(ErrorCode::kUsage, "calibration", "expected a model of 2 positions or more, found 1");
+  }
   const std::vector<ClassScheme> classes = model.scheme().all();
   if (std::any_of(classes.begin(), classes.end(), [](const ClassScheme& c) {
         return c.activation != ActivationLevels::kNone || c.weight == WeightKind::kAsStored;

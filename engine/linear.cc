@@ -2,20 +2,16 @@
 
 #include <algorithm>
 
+#include "engine/group_fit.h"
 #include "engine/static_linear.h"
 #include "kernels/pack.h"
 #include "kernels/static_scales.h"
 
 namespace gemma {
-namespace {
-
-constexpr size_t kSmallestGroup = 8;
-
-}  // namespace
 
 LinearScratch::Plan LinearScratch::plan(size_t tokens, size_t max_cols, size_t threads) {
   const uint64_t cells = uint64_t{tokens} * max_cols;
-  const uint64_t groups = cells / kSmallestGroup + tokens;
+  const uint64_t groups = cells / kSmallestActivationGroup + tokens;
   return {cells * sizeof(float), cells, groups * sizeof(float), groups * sizeof(int32_t),
           uint64_t{threads} * kernels::kPanelRows * max_cols * sizeof(float)};
 }

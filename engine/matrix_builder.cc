@@ -267,7 +267,11 @@ Result<Matrix> MatrixBuilder::mapped_matrix(const StoredTensor& stored, const Cl
   view.format = target_format(scheme, stored.float_type());
   if (const MatrixView* panels = stored.panels(row0, rows); panels != nullptr) {
     if (scheme.fake || !keeps_levels(scheme, stored) || panels->format != view.format) return Matrix();
-    return Matrix(*panels, input_format(scheme, panels->cols), nullptr);
+    view = *panels;
+    // Levels of 6 bits lie in bytes. Nobody looks at them where they are mapped, so they are multiplied as
+    // the 8 bits they might be.
+    if (view.bits == 6 && placement_ == Placement::kMapped) view.bits = 8;
+    return Matrix(view, input_format(scheme, view.cols), nullptr);
   }
   if (scheme.weight == WeightKind::kLevels || stored.in_levels() ||
       view.format != float_format(tensor.dtype) ||
@@ -431,6 +435,11 @@ Result<void> MatrixBuilder::copy_mapped(const StoredTensor& stored, std::span<Ma
     if (scale_bytes > 0) {
       view.scales = reinterpret_cast<float*>(data + whole_lines(data_bytes));
       std::memcpy(data + whole_lines(data_bytes), mapped.scales, scale_bytes);
+    }
+    if (!levels_in_range(view, team_)) {
+      return fail(ErrorCode::kInvalidFile, tensor.file + ": " + tensor.name,
+                  "expected levels of 6 bits, found larger ones",
+                  "the file is damaged: make it again with gemma-quantize");
     }
     matrices[i] = Matrix(view, matrices[i].input(), *memory);
   }

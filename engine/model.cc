@@ -16,6 +16,7 @@
 #include "engine/synthetic_tokenizer.h"
 #include "kernels/kernel_registry.h"
 #include "loader/checkpoint.h"
+#include "loader/config_text.h"
 #include "loader/gguf_config.h"
 #include "loader/gguf_tokenizer.h"
 #include "loader/hub.h"
@@ -45,6 +46,13 @@ LogicalColumns columns_of(const ModelConfig& config) {
     const auto found = columns.find(name);
     return found == columns.end() ? 0 : found->second;
   };
+}
+
+// Whether anything bears that name. What cannot be looked at (a loop of links, a folder without permission)
+// is there: reading it will tell what is wrong with it.
+bool is_there(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::status(path, error).type() != std::filesystem::file_type::not_found;
 }
 
 }  // namespace
@@ -141,9 +149,9 @@ Result<void> Model::open_folder(bool tokenizer) {
   if (!checkpoint) return fail(std::move(checkpoint.error()));
   source_ = std::move(*checkpoint);
   std::string path = folder_ + "/" + kCompiledTokenizerFile;
-  const bool compiled = std::filesystem::exists(path);
+  const bool compiled = is_there(path);
   if (!compiled) path = folder_ + "/tokenizer.json";
-  if (!tokenizer || !std::filesystem::exists(path)) return {};
+  if (!tokenizer || !is_there(path)) return {};
   return take_tokenizer(compiled ? Tokenizer::read_compiled(path) : Tokenizer::read(path), path);
 }
 
@@ -240,7 +248,11 @@ Result<void> Model::choose_scheme(const std::string& asked) {
 }
 
 Result<void> Model::compute_fingerprint() {
-  std::string text = to_string(scheme_);
+  std::string text = to_string(scheme_) + "|" + config_text(config_);
+  // Of one instruction set to the next, sums in float differ in their last bits.
+  for (const kernels::KernelVariant& variant : kernels::float_variants(kernels_)) {
+    text += "|" + variant.name();
+  }
   for (const TensorInfo& tensor : source_->tensors()) {
     text += fmt::format("|{} {} {} {}", tensor.name, dtype_name(tensor.dtype), encoding_name(tensor.encoding),
                         tensor.elements());

@@ -18,6 +18,7 @@
 #include "engine/bf16_export.h"
 #include "engine/chat_detect.h"
 #include "engine/gguf_export.h"
+#include "engine/group_fit.h"
 #include "engine/tensor_plan.h"
 #include "loader/config_writer.h"
 #include "loader/tokenizer_compiled.h"
@@ -155,6 +156,8 @@ Result<PackedReport> export_model(const Model& model, const Scheme& scheme, Expo
   }
   const TensorSource& source = options.source != nullptr ? *options.source : model.source();
   Result<void> fits = check_tensors(model.config(), source, model.name());
+  // GGUF keeps what its blocks do not fit in F16.
+  if (fits && format != ExportFormat::kGguf) fits = check_groups(model.config(), scheme);
   if (fits) fits = check_static_scales(scheme, source);
   if (!fits) return fail(std::move(fits.error()));
   const fs::path partial = folder + ".partial";

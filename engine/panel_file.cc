@@ -1,11 +1,14 @@
 #include "engine/panel_file.h"
 
+#include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "kernels/int8_group.h"
 #include "kernels/pack.h"
 
 namespace gemma {
@@ -63,7 +66,6 @@ std::optional<MatrixView> parse_panels(std::string_view name, size_t columns) {
   }
   for (const auto& [bits, group] : {std::pair<uint8_t, size_t>{8, 32}, {8, 16}, {6, 16}}) {
     if (name != fmt::format("int{}-group{}", bits, group)) continue;
-    if (columns % kernels::kGroup != 0) return std::nullopt;
     view.format = WeightFormat::kInt8Group;
     view.bits = bits;
     view.group = group;
@@ -79,8 +81,20 @@ std::optional<MatrixView> parse_panels(std::string_view name, size_t columns) {
   if (name == "-channel") return view;
   if (!take_word(name, "-group")) return std::nullopt;
   view.group = take_number(name);
-  if (view.group == 0 || !name.empty() || columns % view.group != 0) return std::nullopt;
+  if (view.group == 0 || !name.empty()) return std::nullopt;
   return view;
+}
+
+size_t panel_columns(const MatrixView& view) {
+  switch (view.format) {
+    case WeightFormat::kInt4Group32:
+    case WeightFormat::kInt8Group:
+      return kernels::kGroup;
+    case WeightFormat::kLevels:
+      return std::max<size_t>(view.group, 1);
+    default:
+      return 1;
+  }
 }
 
 size_t panel_file_bytes(size_t bytes) {
@@ -105,6 +119,16 @@ size_t panel_scale_columns(const MatrixView& view) {
   return view.group == 0 ? view.cols : view.group;
 }
 
+bool levels_in_range(const MatrixView& view, const ThreadTeam& team) {
+  constexpr int8_t kLowest = -32, kHighest = 31;
+  if (view.format != WeightFormat::kInt8Group || view.bits != 6) return true;
+  std::atomic<bool> within{true};
+  team.for_each(padded_rows(view.rows) / kernels::kPanelRows, [&](size_t panel, size_t) {
+    if (!kernels::int8_group_within(view, panel, kLowest, kHighest)) within = false;
+  });
+  return within;
+}
+
 Result<std::vector<MatrixView>> open_panels(const TensorSource& source, const TensorInfo& tensor) {
   const std::string where = tensor.file + ": " + tensor.name;
   constexpr char kAgain[] = "the file is damaged or of another version: make it again with gemma-quantize";
@@ -119,10 +143,23 @@ Result<std::vector<MatrixView>> open_panels(const TensorSource& source, const Te
   }
   form->rows = tensor.rows() / blocks;
   form->cols = tensor.columns();
+  if (form->cols % panel_columns(*form) != 0) {
+    return fail(ErrorCode::kInvalidFile, where,
+                fmt::format("expected columns in whole groups of {}, found {} columns", panel_columns(*form),
+                            form->cols),
+                kAgain);
+  }
+  const std::span<const std::byte> data = source.mapped(tensor);
+  // A level takes 2 bits or more. A shape that the bytes could not hold is refused before anything is
+  // multiplied by it: what follows are small multiples of the elements and cannot wrap.
+  constexpr size_t kMostLevelsOfByte = 4;
+  if (tensor.elements() / kMostLevelsOfByte > data.size()) {
+    return fail(ErrorCode::kInvalidFile, where,
+                fmt::format("expected {} levels, found {} bytes", tensor.elements(), data.size()), kAgain);
+  }
   const size_t block_bytes =
       kernels::packed_bytes(form->format, form->bits, form->rows, form->cols, form->group);
   const size_t expected = panel_file_bytes(block_bytes * blocks);
-  const std::span<const std::byte> data = source.mapped(tensor);
   if (data.size() != expected) {
     return fail(ErrorCode::kInvalidFile, where,
                 fmt::format("expected {} bytes, found {}", expected, data.size()), kAgain);

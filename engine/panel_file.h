@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/thread_team.h"
 #include "kernels/matrix.h"
 #include "loader/tensor_source.h"
 
@@ -27,6 +28,9 @@ std::string panels_name(const kernels::MatrixView& view);
 // is the group of "channel".
 std::optional<kernels::MatrixView> parse_panels(std::string_view name, size_t columns);
 
+// What a matrix's columns must be a multiple of in that form.
+size_t panel_columns(const kernels::MatrixView& view);
+
 // Bytes that panels take in a file: whole lines of 64, so that what follows begins on one.
 size_t panel_file_bytes(size_t bytes);
 
@@ -35,6 +39,9 @@ size_t panel_scale_count(const kernels::MatrixView& view);
 
 // Columns that share a scale.
 size_t panel_scale_columns(const kernels::MatrixView& view);
+
+// Whether the levels of a matrix are those that its kernel takes on trust: of 6 bits where it says so.
+bool levels_in_range(const kernels::MatrixView& view, const ThreadTeam& team);
 
 // Views of all blocks of a kPanels tensor, in order. kUnsupported for an unknown form, kInvalidFile if sizes,
 // alignment or scales are not what the form says.

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/group_fit.h"
+
 namespace gemma {
 namespace {
 
@@ -74,10 +76,11 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
     return refuse(word, "expected 2, 3, 4 or 8 weight bits behind w");
   }
   scheme.weight_bits = static_cast<int>(*bits);
-  const auto group = [&](const char* what, size_t& to) -> Result<void> {
+  const auto group = [&](const char* what, size_t smallest, size_t& to) -> Result<void> {
     const std::optional<size_t> n = in.number();
-    if (!n || *n == 0 || *n > kLargestGroup) {
-      return refuse(word, fmt::format("expected {} group of 1 to {} columns behind g", what, kLargestGroup));
+    if (!n || *n < smallest || *n > kLargestGroup) {
+      return refuse(
+          word, fmt::format("expected {} group of {} to {} columns behind g", what, smallest, kLargestGroup));
     }
     to = *n;
     return {};
@@ -88,7 +91,7 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
     scheme.granularity = Granularity::kChannel;
   } else if (in.take('g')) {
     scheme.granularity = Granularity::kGroup;
-    Result<void> read = group("a weight", scheme.weight_group);
+    Result<void> read = group("a weight", 1, scheme.weight_group);
     if (!read) return fail(std::move(read.error()));
   } else {
     return refuse(word, "expected t (per tensor), c (per channel) or gN (per group) behind the weight bits");
@@ -105,7 +108,7 @@ Result<ClassScheme> parse_spelled(std::string_view word, std::string_view spelle
       scheme.activation = ActivationLevels::kStatic;
     } else if (in.take('g')) {
       scheme.activation = ActivationLevels::kGroup;
-      Result<void> read = group("an activation", scheme.activation_group);
+      Result<void> read = group("an activation", kSmallestActivationGroup, scheme.activation_group);
       if (!read) return fail(std::move(read.error()));
     }
     scheme.activation_zero_point = in.take('z');

@@ -149,10 +149,12 @@ Result<void> Session::load(const std::string& path) {
   for (const auto& [field, name] : kMustAgree) {
     if (header[field] != own[field]) {
       if (field == kFingerprint) {
-        return fail(ErrorCode::kMismatch, path,
-                    fmt::format("saved by another model or scheme than {} in {}", model_->name(),
-                                to_string(model_->scheme())),
-                    hint);
+        return fail(
+            ErrorCode::kMismatch, path,
+            fmt::format(
+                "saved by another model or scheme than {} in {}, or on a CPU with other float kernels",
+                model_->name(), to_string(model_->scheme())),
+            hint);
       }
       return fail(ErrorCode::kMismatch, path,
                   fmt::format("saved with another {}: expected {}, found {}", name,

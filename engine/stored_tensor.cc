@@ -1,5 +1,6 @@
 #include "engine/stored_tensor.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -72,6 +73,13 @@ Result<StoredTensor> StoredTensor::open(const TensorSource& source, const Tensor
   }
   stored.bits_ = encoding_bits(tensor.encoding);
   stored.group_ = inner_group(tensor.encoding);
+  const size_t block = tensor.encoding == Encoding::kQ6_K ? 256 : std::max<size_t>(stored.group_, 1);
+  if (tensor.columns() % block != 0) {
+    return fail(
+        ErrorCode::kInvalidFile, place(tensor),
+        fmt::format("expected rows of whole blocks of {} columns, found {} columns", block, tensor.columns()),
+        "the file is damaged: fetch or make it again");
+  }
   if (stored.group_ == 0) {
     Result<void> opened = stored.open_scales();
     if (!opened) return fail(std::move(opened.error()));
@@ -129,6 +137,10 @@ Result<void> StoredTensor::levels(size_t row0, size_t rows, Scratch& scratch, in
                                   float* scales) const {
   const size_t columns = info_->columns();
   const size_t groups = columns / group_;
+  if (row0 > info_->rows() || rows > info_->rows() - row0) {
+    return fail(ErrorCode::kInternal, place(*info_),
+                fmt::format("has {} rows, asked for {} from {} on", info_->rows(), rows, row0));
+  }
   if (!panels_.empty()) {
     const size_t block_rows = panels_.front().rows;
     for (size_t r = 0; r < rows; ++r) {
@@ -137,6 +149,13 @@ Result<void> StoredTensor::levels(size_t row0, size_t rows, Scratch& scratch, in
       kernels::unpack_levels(block, row, levels + r * columns);
       for (size_t g = 0; g < groups; ++g)
         scales[r * groups + g] = kernels::weight_scale(block, row, g * group_);
+    }
+    // Bytes that hold levels of 6 bits could hold others, which their kernel does not take.
+    const auto too_large = [](int8_t level) { return level < -32 || level > 31; };
+    if (bits_ == 6 && std::any_of(levels, levels + rows * columns, too_large)) {
+      return fail(ErrorCode::kInvalidFile, place(*info_),
+                  fmt::format("expected levels of 6 bits from row {} on, found larger ones", row0),
+                  "the file is damaged: make it again with gemma-quantize");
     }
     return {};
   }

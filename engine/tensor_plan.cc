@@ -13,6 +13,7 @@ namespace gemma {
 namespace {
 
 constexpr size_t kListed = 40;
+constexpr size_t kMostColumns = 131071;  // that the integer kernels' 32-bit sums hold (kernel_table.h)
 
 // Lines of one kind of complaint, the first kListed of them in full.
 class Complaints {
@@ -126,6 +127,17 @@ Result<void> check_tensors(const ModelConfig& config, const TensorSource& source
   Complaints missing("missing"), surplus("not part of this model"),
       shapes("of another shape than config.json says");
   Complaints types("of a type that is not F32, F16 or BF16");
+  Complaints wide(fmt::format("of more than the {} columns that can be multiplied", kMostColumns));
+  for (const PlannedTensor& planned : plan) {
+    // The per-layer table is looked up, not multiplied.
+    const bool multiplied = planned.shape.size() > 1 && planned.tensor_class != TensorClass::kPle;
+    if (multiplied && planned.shape.back() > kMostColumns) {
+      wide.add(fmt::format("{}: {}", planned.name, planned.shape.back()));
+    }
+  }
+  if (const std::string text = wide.text(); !text.empty()) {
+    return fail(ErrorCode::kUnsupported, where, "it has tensors" + text);
+  }
   for (const PlannedTensor& planned : plan) {
     if (planned.required && source.find(planned.name) == nullptr) {
       missing.add(fmt::format("{}: expected {}", planned.name, shape_text(planned.shape)));

@@ -53,7 +53,8 @@ void ThreadTeam::run_together(const void* body, void (*call)(const void*, size_t
 
 // The same on std::thread: workers sleep until a generation number moves.
 struct ThreadTeam::Workers {
-  std::mutex mutex;
+  std::mutex callers;  // one run at a time: each has all threads
+  std::mutex mutex;    // of all that follows
   std::condition_variable start, done;
   const Task* task = nullptr;
   size_t generation = 0;
@@ -92,6 +93,7 @@ ThreadTeam::~ThreadTeam() {
 }
 
 void ThreadTeam::run(const Task& task) const {
+  const std::lock_guard alone(workers_->callers);
   {
     std::lock_guard lock(workers_->mutex);
     workers_->task = &task;

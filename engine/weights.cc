@@ -7,8 +7,8 @@
 #include <map>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "engine/group_fit.h"
 #include "engine/static_matrix.h"
 #include "engine/weight_plan.h"
 #include "kernels/pack.h"
@@ -63,7 +63,6 @@ class Builder {
   Result<std::unique_ptr<Weights>> build();
 
  private:
-  Result<void> check_groups() const;
   Result<void> reserve();
   Result<Matrix> named_matrix(const std::string& name, TensorClass tensor_class);
   Result<void> layer(size_t index, LayerWeights& weights);
@@ -82,30 +81,6 @@ Result<Matrix> Builder::named_matrix(const std::string& name, TensorClass tensor
   const TensorInfo* tensor = source_.find(name);
   if (tensor == nullptr) return fail(ErrorCode::kMismatch, name, "the tensor is not in the checkpoint");
   return matrices_.matrix(*tensor, tensor_class, 0, tensor->rows());
-}
-
-// Groups must divide the columns; all tensors where they do not are told at once.
-Result<void> Builder::check_groups() const {
-  std::vector<std::string> misfits;
-  for (const PlannedTensor& planned : plan_tensors(config_)) {
-    if (!planned.required || planned.tensor_class == TensorClass::kFloat) continue;
-    const ClassScheme& scheme = scheme_.of(planned.tensor_class, planned.name);
-    const bool table = planned.tensor_class == TensorClass::kPle;
-    const size_t cols = table ? config_.ple_width : planned.shape.back();
-    const bool weights = scheme.weight == WeightKind::kLevels && scheme.granularity == Granularity::kGroup;
-    const bool inputs = scheme.activation == ActivationLevels::kGroup && !table;
-    if (weights && cols % scheme.weight_group != 0) {
-      misfits.push_back(fmt::format("{}: {} columns, groups of {}", planned.name, cols, scheme.weight_group));
-    } else if (inputs && cols % scheme.activation_group != 0) {
-      misfits.push_back(fmt::format("{}: {} columns, activation groups of {}", planned.name, cols,
-                                    scheme.activation_group));
-    }
-  }
-  if (misfits.empty()) return {};
-  return fail(ErrorCode::kUsage, "scheme " + to_string(scheme_),
-              fmt::format("the group does not divide the columns of {} tensors:\n    {}", misfits.size(),
-                          fmt::join(misfits, "\n    ")),
-              "take a group size that divides them, or per channel (c)");
 }
 
 Result<void> Builder::reserve() {
@@ -271,7 +246,7 @@ Result<void> Builder::layer(size_t index, LayerWeights& w) {
 }
 
 Result<std::unique_ptr<Weights>> Builder::build() {
-  Result<void> ready = check_groups();
+  Result<void> ready = check_groups(config_, scheme_);
   if (ready) ready = reserve();
   if (!ready) return fail(std::move(ready.error()));
   auto weights = std::make_unique<Weights>();

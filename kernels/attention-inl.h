@@ -241,10 +241,16 @@ HWY_INLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<St
     score_tile<T>(rows, four, q.head_dim, tile);
     for (size_t t = 0; t < T; ++t) std::copy_n(tile[t], n, scratch + t * kKeyBlock + offset + key);
   }
+  size_t lows[T], highs[T];                            // keys that each sees,
+  size_t all_from = block.first, all_to = block.last;  // and those that all see
   for (size_t t = 0; t < T; ++t) {
     const size_t position = q.position + (i + t) / q.heads;
     const size_t low = std::max(block.first, position + 1 > q.window ? position + 1 - q.window : 0);
     const size_t high = std::min(block.last, position + 1);
+    lows[t] = low;
+    highs[t] = std::max(low, high);
+    all_from = std::max(all_from, lows[t]);
+    all_to = std::min(all_to, highs[t]);
     float* weights = scratch + t * kKeyBlock;
     if constexpr (std::is_same_v<Stored, int8_t>) scale_block(weights, block.key_scales);
     if (low < high) {
@@ -255,7 +261,23 @@ HWY_INLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<St
     }
     if constexpr (std::is_same_v<Stored, int8_t>) scale_block(weights, block.value_scales);
   }
-  mix_block<T>(mix, scratch + offset, block.values, block.count(), q.head_dim, next.values);
+  // Nobody's mix meets the value of a key that it does not see: 0 times infinity is no number. Queries of one
+  // position see the same keys, and are the rule.
+  const auto mix_one = [&](size_t t, size_t from, size_t to) HWY_ATTR {
+    if (from >= to) return;
+    Ahead nothing(nullptr, 0, 1);
+    float* const one[1] = {mix[t]};
+    mix_block<1>(one, scratch + t * kKeyBlock + (from - block.block), block.values + (from - block.first),
+                 to - from, q.head_dim, nothing);
+  };
+  if (all_from >= all_to) {
+    for (size_t t = 0; t < T; ++t) mix_one(t, lows[t], highs[t]);
+    return;
+  }
+  for (size_t t = 0; t < T; ++t) mix_one(t, lows[t], all_from);
+  mix_block<T>(mix, scratch + (all_from - block.block), block.values + (all_from - block.first),
+               all_to - all_from, q.head_dim, next.values);
+  for (size_t t = 0; t < T; ++t) mix_one(t, all_to, highs[t]);
 }
 
 template <typename Stored>

@@ -18,7 +18,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "hwy/cache_control.h"
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 #include "kernels/attention-inl.h"
@@ -45,10 +44,6 @@ constexpr size_t tile_rows(size_t tokens) {
 // the first. The totals of the slice wait beside them: 96 KB at 16 lanes, read and written once a block.
 constexpr size_t kSliceRows = 64, kSliceTokens = 4 * kTileTokens;
 
-// So few that weights are read as fast as memory gives them: 4 tokens make 16 multiply-adds of 8 bytes of
-// bf16.
-constexpr size_t kFewTokens = 4;
-
 // totals[r * kSliceTokens + t] += sum over n <= kBlock columns, whole vectors of them, of weight row r (of R,
 // `row_stride` elements apart) times token t (of T); the first block's sums are added to zero.
 template <size_t R, size_t T, typename W>
@@ -65,12 +60,7 @@ HWY_NOINLINE void add_block(const W* w, size_t row_stride, const float* x, size_
   for (size_t k = 0; k < n; k += lanes) {
     Vector ws[R];
 #pragma GCC unroll 4
-    for (size_t r = 0; r < R; ++r) {
-      // The same columns R rows on are what will be read next, and no hardware guesses it from runs this
-      // short.
-      if constexpr (T <= kFewTokens) hwy::Prefetch(w + (r + R) * row_stride + k);
-      ws[r] = in_register(load(w + r * row_stride + k));
-    }
+    for (size_t r = 0; r < R; ++r) ws[r] = in_register(load(w + r * row_stride + k));
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const Vector xs = in_register(load(x + t * x_stride + k));
@@ -78,7 +68,7 @@ HWY_NOINLINE void add_block(const W* w, size_t row_stride, const float* x, size_
       for (size_t r = 0; r < R; ++r) acc[r][t] = hn::MulAdd(ws[r], xs, acc[r][t]);
     }
   }
-  alignas(64) constexpr float kZeros[hn::MaxLanes(Floats())] = {};
+  alignas(64) static constexpr float kZeros[hn::MaxLanes(Floats())] = {};
   const float* before = is_first ? kZeros : totals;
   const size_t step = is_first ? 0 : lanes;
 #pragma GCC unroll 4

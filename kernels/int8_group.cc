@@ -36,6 +36,20 @@ void pack_int8_group_rows(size_t cols, size_t group, size_t row0, size_t n, cons
   }
 }
 
+bool int8_group_within(const MatrixView& w, size_t panel, int8_t lowest, int8_t highest) {
+  const std::byte* line = w.data + group_at(w.cols, w.group, panel * kPanelRows, 0);
+  bool within = true;
+  for (size_t g = 0; g < w.cols / w.group; ++g, line += kLine) {  // over the scales
+    for (size_t i = 0; i < w.group / 4; ++i, line += kLine) {
+      for (size_t b = 0; b < kLine; ++b) {
+        const int8_t level = static_cast<int8_t>(line[b]);
+        within &= (level >= lowest) & (level <= highest);
+      }
+    }
+  }
+  return within;
+}
+
 int8_t int8_group_level(const MatrixView& w, size_t row, size_t col) {
   const size_t line = col % w.group / 4 * kLine;
   return static_cast<int8_t>(w.data[group_at(w.cols, w.group, row, col) + line + lane(row) + col % 4]);

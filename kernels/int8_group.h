@@ -30,6 +30,9 @@ size_t int8_group_matrix_bytes(size_t rows, size_t cols, size_t group);
 void pack_int8_group_rows(size_t cols, size_t group, size_t row0, size_t n, const int8_t* levels,
                           const float* scales, std::byte* data);
 
+// Whether all levels of rows [panel * 16, panel * 16 + 16) lie in [lowest, highest].
+bool int8_group_within(const MatrixView& w, size_t panel, int8_t lowest, int8_t highest);
+
 // The level at a row and column, and the scale that goes with it.
 int8_t int8_group_level(const MatrixView& w, size_t row, size_t col);
 float int8_group_scale(const MatrixView& w, size_t row, size_t col);

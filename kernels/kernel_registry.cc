@@ -9,27 +9,30 @@ struct Operation {
   std::string_view name;
   void (*copy)(const KernelTable& from, KernelTable& to);
   bool (*same)(const KernelTable& a, const KernelTable& b);
+  bool exact;  // every variant gives the definition's bits
 };
 
 template <auto Entry>
-constexpr Operation operation(std::string_view name) {
+constexpr Operation operation(std::string_view name, bool exact = true) {
   return {name, [](const KernelTable& from, KernelTable& to) { to.*Entry = from.*Entry; },
-          [](const KernelTable& a, const KernelTable& b) { return a.*Entry == b.*Entry; }};
+          [](const KernelTable& a, const KernelTable& b) { return a.*Entry == b.*Entry; }, exact};
 }
+
+constexpr bool kRounds = false;
 
 // Every entry of KernelTable, in its order.
 constexpr Operation kOperations[] = {
-    operation<&KernelTable::matmul_float>("matmul_float"),
-    operation<&KernelTable::dot>("dot"),
-    operation<&KernelTable::rms_norm>("rms_norm"),
-    operation<&KernelTable::gelu_mul>("gelu_mul"),
+    operation<&KernelTable::matmul_float>("matmul_float", kRounds),
+    operation<&KernelTable::dot>("dot", kRounds),
+    operation<&KernelTable::rms_norm>("rms_norm", kRounds),
+    operation<&KernelTable::gelu_mul>("gelu_mul", kRounds),
     operation<&KernelTable::add>("add"),
     operation<&KernelTable::scale>("scale"),
-    operation<&KernelTable::softcap>("softcap"),
-    operation<&KernelTable::rope>("rope"),
-    operation<&KernelTable::attention_span>("attention_span"),
-    operation<&KernelTable::attention_merge>("attention_merge"),
-    operation<&KernelTable::attention_finish>("attention_finish"),
+    operation<&KernelTable::softcap>("softcap", kRounds),
+    operation<&KernelTable::rope>("rope", kRounds),
+    operation<&KernelTable::attention_span>("attention_span", kRounds),
+    operation<&KernelTable::attention_merge>("attention_merge", kRounds),
+    operation<&KernelTable::attention_finish>("attention_finish", kRounds),
     operation<&KernelTable::float_to_bf16>("float_to_bf16"),
     operation<&KernelTable::float_to_f16>("float_to_f16"),
     operation<&KernelTable::bf16_to_float>("bf16_to_float"),
@@ -137,6 +140,14 @@ void force_kernels(std::string_view names, KernelTable& table) {
     force_kernel(names.substr(0, comma), table);
     names.remove_prefix(std::min(comma + 1, names.size()));
   }
+}
+
+std::vector<KernelVariant> float_variants(const KernelTable& table) {
+  std::vector<KernelVariant> chosen = chosen_variants(table);
+  std::erase_if(chosen, [](const KernelVariant& variant) {
+    return std::ranges::find(kOperations, variant.operation, &Operation::name)->exact;
+  });
+  return chosen;
 }
 
 }  // namespace gemma::kernels

@@ -44,6 +44,9 @@ std::vector<KernelVariant> kernel_variants();
 // The variants that a table calls, one per operation.
 std::vector<KernelVariant> chosen_variants(const KernelTable& table);
 
+// Those of chosen_variants() that round: of the same operation, two may differ in the last bits.
+std::vector<KernelVariant> float_variants(const KernelTable& table);
+
 // Replaces an entry of the table by the variant of that name. False: there is none, or this CPU lacks its
 // instruction set; the table is as it was.
 bool force_kernel(std::string_view name, KernelTable& table);

@@ -14,11 +14,12 @@ namespace {
 
 // Which instruction set each folder of integer kernels is for.
 namespace isa_of {
-[[maybe_unused]] constexpr Isa avx2 = Isa::kAvx2, avxvnni = Isa::kAvxVnni, avx512vnni = Isa::kAvx512Vnni,
-                               neon_dotprod = Isa::kNeonDotprod, neon_i8mm = Isa::kNeonI8mm;
+[[maybe_unused]] constexpr Isa portable = Isa::kPortable, avx2 = Isa::kAvx2, avxvnni = Isa::kAvxVnni,
+                               avx512vnni = Isa::kAvx512Vnni, neon_dotprod = Isa::kNeonDotprod,
+                               neon_i8mm = Isa::kNeonI8mm;
 }
 
-void fill_integer([[maybe_unused]] Isa isa, [[maybe_unused]] KernelTable& table) {
+void fill_integer(Isa isa, KernelTable& table) {
 #define GEMMA_KERNEL(folder, entry) \
   if (isa == isa_of::folder) table.entry = folder::entry;
 #include "kernels/integer_kernels.inc"
@@ -32,9 +33,7 @@ KernelTable make_table(Isa isa) {
   fill_float_portable(table);
   fill_attention_portable(table);
   fill_quantize_portable(table);
-  fill_integer_portable(table);
-  fill_int8_group_portable(table);
-  fill_static_portable(table);
+  fill_integer(Isa::kPortable, table);
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2 || isa == Isa::kAvxVnni) {
     fill_float_avx2(table);

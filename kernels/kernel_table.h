@@ -102,15 +102,12 @@ const KernelTable& default_kernel_table();
 void fill_float_portable(KernelTable& table);  // kernels/portable/
 void fill_attention_portable(KernelTable& table);
 void fill_quantize_portable(KernelTable& table);
-void fill_integer_portable(KernelTable& table);
-void fill_int8_group_portable(KernelTable& table);
-void fill_static_portable(KernelTable& table);
 void fill_float_avx2(KernelTable& table);  // kernels/float_kernels.cc, Highway
 void fill_float_avx512(KernelTable& table);
 void fill_float_neon(KernelTable& table);
 void fill_quantize_avx2(KernelTable& table);  // kernels/quantize_kernels.cc, Highway
 void fill_quantize_avx512(KernelTable& table);
 void fill_quantize_neon(KernelTable& table);
-// (the integer kernels of the instruction sets: integer_kernels.inc)
+// (the integer kernels of all of them: integer_kernels.inc)
 
 }  // namespace gemma::kernels

@@ -138,6 +138,25 @@ void pack_panel(WeightFormat format, size_t cols, size_t n, const int8_t* levels
   }
 }
 
+// n levels of a row from a whole line on, none of them beyond the group of kInt4Group32 that they begin in.
+template <typename Level>
+void read_panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, Level* out) {
+  const size_t columns_of_line = w.format == WeightFormat::kInt8Channel   ? 4
+                                 : w.format == WeightFormat::kInt2Channel ? 16
+                                                                          : 8;
+  const int bits = w.format == WeightFormat::kInt8Channel   ? 8
+                   : w.format == WeightFormat::kInt2Channel ? 2
+                                                            : 4;
+  const std::byte* line = w.data + place_of(w.format, w.cols, row, col0).byte;
+  for (size_t c = 0; c < n; c += columns_of_line, line += kLine) {
+    for (size_t i = 0; i < std::min(columns_of_line, n - c); ++i) {
+      const int byte = static_cast<int>(line[i % 4]);
+      const int field = byte >> (bits * static_cast<int>(i / 4)) & ((1 << bits) - 1);
+      out[c + i] = static_cast<Level>(bits == 8 ? static_cast<int8_t>(byte) : field - (1 << (bits - 1)));
+    }
+  }
+}
+
 }  // namespace
 
 size_t packed_bytes(WeightFormat format, int bits, size_t rows, size_t cols, size_t group) {
@@ -170,21 +189,10 @@ void pack_rows(WeightFormat format, int bits, size_t /*rows*/, size_t cols, size
 }
 
 void panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, float* out) {
-  const size_t columns_of_line = w.format == WeightFormat::kInt8Channel   ? 4
-                                 : w.format == WeightFormat::kInt2Channel ? 16
-                                                                          : 8;
-  const int bits = w.format == WeightFormat::kInt8Channel   ? 8
-                   : w.format == WeightFormat::kInt2Channel ? 2
-                                                            : 4;
-  const std::byte* line = w.data + row / kPanelRows * panel_bytes(w.format, w.cols) + row % kPanelRows * 4 +
-                          col0 / columns_of_line * kLine;
-  for (size_t c = 0; c < n; c += columns_of_line, line += kLine) {
-    for (size_t i = 0; i < std::min(columns_of_line, n - c); ++i) {
-      const int byte = static_cast<int>(line[i % 4]);
-      const int field = byte >> (bits * static_cast<int>(i / 4)) & ((1 << bits) - 1);
-      out[c + i] = static_cast<float>(bits == 8 ? static_cast<int8_t>(byte) : field - (1 << (bits - 1)));
-    }
-  }
+  read_panel_levels(w, row, col0, n, out);
+}
+void panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, int8_t* out) {
+  read_panel_levels(w, row, col0, n, out);
 }
 
 int panel_level(const MatrixView& w, size_t row, size_t col) {

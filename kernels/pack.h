@@ -39,7 +39,9 @@ void unpack_levels(const MatrixView& w, size_t row, int8_t* out);
 float weight_scale(const MatrixView& w, size_t row, size_t col);
 // One level of a panel format, read where the picture above puts it.
 int panel_level(const MatrixView& w, size_t row, size_t col);
-// Levels [col0, col0 + n) of a row of a channel panel as floats; col0 is a multiple of 32.
+// Levels [col0, col0 + n) of a row of a panel, as floats or as they are; col0 is a multiple of 32, and with
+// kInt4Group32 n is at most 32.
 void panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, float* out);
+void panel_levels(const MatrixView& w, size_t row, size_t col0, size_t n, int8_t* out);
 
 }  // namespace gemma::kernels

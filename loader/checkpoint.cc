@@ -295,6 +295,11 @@ void Checkpoint::drop_rows(const TensorInfo& tensor, size_t row0, size_t row1) c
   const TensorInfo& own = impl_->tensors[static_cast<size_t>(parts - impl_->parts.data())];
   const size_t part_rows = std::max<size_t>(own.rows() / parts->size(), 1);
   row1 = std::min(row1, own.rows());
+  if (own.encoding == Encoding::kPanels) {  // no rows that lie by themselves
+    const StoredPart& whole = parts->front();
+    if (row0 == 0 && row1 == own.rows()) impl_->files[whole.file].drop(*whole.tensor, 0, own.bytes());
+    return;
+  }
   for (size_t row = row0; row < row1;) {
     const size_t first = row % part_rows;
     const size_t n = std::min(row1 - row, part_rows - first);

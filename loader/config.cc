@@ -152,7 +152,13 @@ class ConfigReader {
     constexpr int64_t kMax = int64_t{1} << 31;
     config_.ple_width =
         static_cast<size_t>(text_.integer("hidden_size_per_layer_input", 0, kMax).value_or(kPleWidth));
-    if (config_.ple_width > 0) config_.ple_vocab_size = text_.size("vocab_size_per_layer_input", kVocabSize);
+    if (config_.ple_width == 0) return;
+    config_.ple_vocab_size = text_.size("vocab_size_per_layer_input", kVocabSize);
+    if (config_.ple_vocab_size < config_.vocab_size) {
+      text_.unsupported("vocab_size_per_layer_input",
+                        fmt::format("expected a row for each id of vocab_size = {}, found {}",
+                                    config_.vocab_size, config_.ple_vocab_size));
+    }
   }
 
   void read_experts() {
@@ -291,6 +297,15 @@ class ConfigReader {
     for (size_t i = 0; i < config_.layers.size(); ++i) {
       if (!check_heads(i, per_layer)) break;  // one layer stands for its kind
     }
+    for (const LayerConfig& layer : config_.layers) {
+      // The engine turns the heads of a type by one table of angles.
+      const size_t other = width_of_type(layer.full_attention);
+      if (layer.head_dim == other) continue;
+      text_.unsupported("per_layer_config",
+                        fmt::format("expected one head_dim for all {} layers, found {} and {}",
+                                    layer.full_attention ? kFull : kSliding, other, layer.head_dim));
+      break;
+    }
   }
 
   void read_per_layer_config() {
@@ -325,6 +340,14 @@ class ConfigReader {
         fields.unsupported(in_quotes(key, 40), "expected head_dim or num_key_value_heads");
       }
     }
+  }
+
+  // The head_dim of the first layer of a type.
+  size_t width_of_type(bool full) const {
+    for (const LayerConfig& layer : config_.layers) {
+      if (layer.full_attention == full) return layer.head_dim;
+    }
+    return 0;
   }
 
   bool check_heads(size_t index, bool per_layer) {

@@ -60,7 +60,14 @@ class ConfigReader {
     config_.ple_width =
         static_cast<size_t>(keys_.integer("embedding_length_per_layer_input", 0, kMaxSize).value_or(0));
     const TensorInfo* ple = checkpoint_.find("embed_tokens_per_layer.weight");
-    if (config_.ple_width > 0) config_.ple_vocab_size = ple != nullptr ? ple->rows() : config_.vocab_size;
+    if (config_.ple_width == 0) return;
+    config_.ple_vocab_size = ple != nullptr ? ple->rows() : config_.vocab_size;
+    if (config_.ple_vocab_size < config_.vocab_size) {
+      keys_.unsupported(
+          "embedding_length_per_layer_input",
+          fmt::format("expected a row of per_layer_token_embd.weight for each of {} ids, found {}",
+                      config_.vocab_size, config_.ple_vocab_size));
+    }
   }
 
   void read_tokens() {

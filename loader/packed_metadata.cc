@@ -20,10 +20,11 @@ constexpr char kAgain[] = "make the packed folder again with gemma-quantize";
 struct RowForm {
   Encoding encoding;
   std::string_view name;
+  size_t block;  // columns that a row has whole ones of
 };
 constexpr RowForm kRowForms[] = {
-    {Encoding::kQ4_0, "q4_0"},   {Encoding::kQ8_0, "q8_0"},   {Encoding::kGemma2, "int2"},
-    {Encoding::kGemma4, "int4"}, {Encoding::kGemma8, "int8"},
+    {Encoding::kQ4_0, "q4_0", 32},  {Encoding::kQ8_0, "q8_0", 32},  {Encoding::kGemma2, "int2", 1},
+    {Encoding::kGemma4, "int4", 1}, {Encoding::kGemma8, "int8", 1},
 };
 
 // "2048x1536" -> {2048, 1536}; nothing if it is no shape or its product does not fit.
@@ -94,6 +95,12 @@ Result<void> apply_packed(const Metadata& metadata, TensorInfo& tensor) {
     if (row.name != form) continue;
     tensor.encoding = row.encoding;
     tensor.shape = *shape;
+    if (tensor.columns() % row.block != 0) {
+      return fail(ErrorCode::kInvalidFile, where,
+                  fmt::format("expected rows of whole blocks of {} columns, found {} columns", row.block,
+                              tensor.columns()),
+                  kAgain);
+    }
     const size_t row_bytes = tensor.row_bytes();
     if (row_bytes <= stored_bytes && tensor.rows() == stored_bytes / row_bytes &&
         stored_bytes % row_bytes == 0) {

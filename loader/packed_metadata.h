@@ -30,7 +30,8 @@ using Metadata = std::map<std::string, std::string>;
 void describe_packed(const TensorInfo& tensor, Metadata& metadata);
 
 // Sets encoding, form and logical shape of a stored tensor (U8 bytes) that has an entry; leaves others alone.
-// kInvalidFile if the entry cannot be read or its rows do not need exactly the stored bytes.
+// kInvalidFile if the entry cannot be read, its rows are not whole blocks or do not need exactly the stored
+// bytes.
 Result<void> apply_packed(const Metadata& metadata, TensorInfo& tensor);
 
 // kUnsupported, with the way out, if the file is packed in a layout of another version.

@@ -44,12 +44,22 @@ endif()
 # xsimd (xsimd.md)
 gemma_headers(gemma_xsimd xsimd/xsimd.hpp https://github.com/xtensor-stack/xsimd.git 8.1.0 include)
 
-if(NOT GEMMA_KERNELS_ONLY)
+if(NOT GEMMA_KERNELS_ONLY OR CMAKE_CROSSCOMPILING)
   gemma_headers(gemma_expected tl/expected.hpp https://github.com/TartanLlama/expected.git v1.0.0 include)
   gemma_headers(gemma_json nlohmann/json.hpp https://github.com/nlohmann/json.git v3.11.2 include)
   # xxHash as headers: one hash, inlined, and no library to ship (xxhash.md).
   gemma_headers(gemma_xxhash xxhash.h https://github.com/Cyan4973/xxHash.git v0.8.1 .)
   target_compile_definitions(gemma_xxhash INTERFACE XXH_INLINE_ALL)
+endif()
+if(GEMMA_KERNELS_ONLY AND CMAKE_CROSSCOMPILING)
+  gemma_headers(gemma_fmt_headers fmt/format.h https://github.com/fmtlib/fmt.git 9.1.0 include)
+  find_package(OpenMP REQUIRED)
+  # What the engine needs to be compiled but not linked.
+  add_library(gemma_engine_headers INTERFACE)
+  target_link_libraries(gemma_engine_headers INTERFACE gemma_expected gemma_json gemma_xxhash gemma_fmt_headers
+    OpenMP::OpenMP_CXX)
+  target_compile_definitions(gemma_engine_headers INTERFACE GEMMA_OPENMP=1)
+elseif(NOT GEMMA_KERNELS_ONLY)
   FetchContent_Declare(fmt GIT_REPOSITORY https://github.com/fmtlib/fmt.git GIT_TAG 9.1.0 GIT_SHALLOW ON SYSTEM
     FIND_PACKAGE_ARGS 9)
   FetchContent_Declare(simdjson GIT_REPOSITORY https://github.com/simdjson/simdjson.git GIT_TAG v3.0.1

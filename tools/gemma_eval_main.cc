@@ -8,15 +8,11 @@
 #include "tools/eval_perplexity.h"
 #include "tools/eval_report.h"
 #include "tools/eval_tokenize.h"
+#include "tools/guarded_program.h"
 #include "tools/options_command.h"
-#include "tools/runtime_settings.h"
-#include "tools/terminal.h"
 
 int main(int argc, char** argv) {
-  gemma::set_up_runtime(argv);
   using gemma::Command;
-  gemma::ignore_broken_pipe();
-  gemma::report_truncated_mapping("gemma-eval");
   constexpr Command kCommands[] = {
       {"logits", "write the logits or hidden states of a token sequence as .npy", gemma::eval_logits},
       {"accuracy", "ask questions and score the answers", gemma::eval_accuracy},
@@ -29,7 +25,8 @@ int main(int argc, char** argv) {
        gemma::eval_layers},
       {"report", "make one page for a browser out of measurements", gemma::eval_report},
   };
-  return static_cast<int>(
-      gemma::run_command("gemma-eval", "Looks into Gemma 4 models: what they compute and what they are.",
-                         kCommands, argc, argv));
+  return gemma::guarded_program("gemma-eval", argv, [&] {
+    return gemma::run_command("gemma-eval", "Looks into Gemma 4 models: what they compute and what they are.",
+                              kCommands, argc, argv);
+  });
 }

@@ -2,7 +2,6 @@
 // tools/quantize_options.cc.
 #include <algorithm>
 #include <chrono>
-#include <exception>
 #include <fstream>
 #include <optional>
 
@@ -11,11 +10,10 @@
 #include "engine/activation_scales.h"
 #include "engine/model_export.h"
 #include "tools/eval_model.h"
-#include "tools/out_of_memory.h"
+#include "tools/guarded_program.h"
 #include "tools/progress_bar.h"
 #include "tools/quantize_calibration.h"
 #include "tools/quantize_options.h"
-#include "tools/runtime_settings.h"
 #include "tools/terminal.h"
 
 namespace gemma {
@@ -106,28 +104,16 @@ Result<void> run(const QuantizeFlags& flags) {
   return {};
 }
 
-// The last net under libraries that throw.
-Result<void> run_guarded(const QuantizeFlags& flags) {
-  try {
-    return run(flags);
-  } catch (const std::exception& error) {
-    return fail(ErrorCode::kInternal, kProgram, error.what());
-  }
-}
-
 }  // namespace
 }  // namespace gemma
 
 int main(int argc, char** argv) {
   using namespace gemma;
-  set_up_runtime(argv);
-  report_truncated_mapping(kProgram);
-  report_out_of_memory(kProgram);
-  ignore_broken_pipe();
-  QuantizeFlags flags;
-  Options options = quantize_options(flags);
-  if (std::optional<ExitCode> done = options.handle(argc, argv)) return static_cast<int>(*done);
-  const Result<void> outcome = run_guarded(flags);
-  if (!outcome) return static_cast<int>(report(kProgram, outcome.error()));
-  return static_cast<int>(ExitCode::kOk);
+  return guarded_program(kProgram, argv, [&] {
+    QuantizeFlags flags;
+    Options options = quantize_options(flags);
+    if (std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
+    const Result<void> outcome = run(flags);
+    return outcome ? ExitCode::kOk : report(kProgram, outcome.error());
+  });
 }

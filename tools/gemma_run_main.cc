@@ -1,19 +1,17 @@
 // gemma-run: writes text with a Gemma 4 model. Options: tools/run_options.cc. `gemma-run pull`:
 // tools/run_pull.h.
 #include <csignal>
-#include <exception>
 #include <filesystem>
 #include <string_view>
 
 #include <fmt/format.h>
 
-#include "tools/out_of_memory.h"
+#include "tools/guarded_program.h"
 #include "tools/run_answer.h"
 #include "tools/run_chat.h"
 #include "tools/run_options.h"
 #include "tools/run_prompt.h"
 #include "tools/run_pull.h"
-#include "tools/runtime_settings.h"
 #include "tools/shipped_model.h"
 #include "tools/terminal.h"
 
@@ -103,36 +101,23 @@ Result<void> run(const RunFlags& flags) {
   return {};
 }
 
-// The last net under libraries that throw.
-Result<void> run_guarded(const RunFlags& flags) {
-  try {
-    return run(flags);
-  } catch (const std::exception& error) {
-    return fail(ErrorCode::kInternal, "gemma-run", error.what());
-  }
-}
-
 }  // namespace
 }  // namespace gemma
 
 int main(int argc, char** argv) {
   using namespace gemma;
-  set_up_runtime(argv);
-  report_truncated_mapping(kProgram);
-  report_out_of_memory(kProgram);
-  ignore_broken_pipe();
-  if (argc > 1 && std::string_view(argv[1]) == "pull") return static_cast<int>(run_pull(argc - 1, argv + 1));
-  RunFlags flags;
-  Options options = run_options(flags);
-  if (std::optional<ExitCode> done = options.handle(argc, argv)) return static_cast<int>(*done);
-  if (std::optional<ExitCode> done = handle_kernel_list(kProgram, flags.kernels))
-    return static_cast<int>(*done);
-  const Result<void> outcome = run_guarded(flags);
-  if (!outcome && interrupted()) {
-    // Stopped before there was an answer: to the shell, a program that Ctrl-C ended.
-    std::signal(SIGINT, SIG_DFL);
-    std::raise(SIGINT);
-  }
-  if (!outcome) return static_cast<int>(report(kProgram, outcome.error()));
-  return static_cast<int>(ExitCode::kOk);
+  return guarded_program(kProgram, argv, [&] {
+    if (argc > 1 && std::string_view(argv[1]) == "pull") return run_pull(argc - 1, argv + 1);
+    RunFlags flags;
+    Options options = run_options(flags);
+    if (std::optional<ExitCode> done = options.handle(argc, argv)) return *done;
+    if (std::optional<ExitCode> done = handle_kernel_list(kProgram, flags.kernels)) return *done;
+    const Result<void> outcome = run(flags);
+    if (!outcome && interrupted()) {
+      // Stopped before there was an answer: to the shell, a program that Ctrl-C ended.
+      std::signal(SIGINT, SIG_DFL);
+      std::raise(SIGINT);
+    }
+    return outcome ? ExitCode::kOk : report(kProgram, outcome.error());
+  });
 }

@@ -25,7 +25,8 @@ Result<void> save_talk(const std::string& path, const std::vector<Message>& talk
   const std::string partial = path + ".partial";
   {
     std::ofstream file(partial);
-    file << messages.dump(1) << "\n";
+    // A line of input is whatever bytes were typed; JSON is UTF-8.
+    file << messages.dump(1, ' ', false, Json::error_handler_t::replace) << "\n";
     if (!file.flush()) return fail(ErrorCode::kIo, partial, "cannot write the conversation");
   }
   std::error_code failed;

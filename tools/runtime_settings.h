@@ -14,8 +14,10 @@ namespace gemma {
 
 // Both read their settings from the environment when the program starts, so this sets what is missing there
 // (GOMP_SPINCOUNT; MIMALLOC_DECOMMIT_DELAY and its newer name MIMALLOC_PURGE_DELAY) and starts the program
-// again, once. What the user has set (also OMP_WAIT_POLICY) is left alone, and where /proc is missing nothing
-// happens.
+// again, once. The second start takes them out of its environment first of all: programs that it runs in turn
+// ("gemma-bench alternate") get the environment that the user gave. What the user has set (also
+// OMP_WAIT_POLICY) is left alone, and nothing happens where /proc is missing or where the program was started
+// by naming the dynamic loader ("ld.so gemma-run"), which a second start could not repeat.
 void set_up_runtime(char** argv);
 
 }  // namespace gemma

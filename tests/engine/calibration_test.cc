@@ -4,12 +4,14 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <map>
 
 #include <unistd.h>
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "engine/activation_scales.h"
 #include "engine/model_export.h"
@@ -264,6 +266,15 @@ TEST_CASE("what cannot be calibrated is refused") {
   CHECK(calibrate(*floats, some_ids(4), options).error().code == ErrorCode::kUsage);
   options.rule.percentile = std::nan("");
   CHECK(calibrate(*floats, some_ids(4), options).error().code == ErrorCode::kUsage);
+  const Folder folder;
+  fs::remove_all(folder.path);
+  fs::copy(golden("tiny-dense"), folder.path, fs::copy_options::recursive);
+  std::ifstream file(golden("tiny-dense") + "/config.json");
+  nlohmann::json config = nlohmann::json::parse(file);
+  config["text_config"]["max_position_embeddings"] = 1;
+  std::ofstream(folder.path / "config.json") << config.dump();
+  CHECK(calibrate(*load(folder.path, "f32"), some_ids(4), {}).error().what ==
+        "expected a model of 2 positions or more, found 1");
   const std::unique_ptr<Model> levels = load(golden("tiny-dense"), "int8");
   CHECK(calibrate(*levels, some_ids(4), {}).error().hint == "calibrate with f32, bf16 or a scheme without a");
 }

@@ -63,6 +63,15 @@ TEST_CASE("all tensors that config.json contradicts are listed at once, with exp
   CHECK(contains(error.what, "layers.5.mlp.down_proj.weight: expected [96, 192], found [96, 160]"));
 }
 
+TEST_CASE("matrices wider than the integer sums hold are refused by their width") {
+  const Copy copy("tiny-dense");
+  copy.replace("config.json", "\"intermediate_size\": 160", "\"intermediate_size\": 131072");
+  const Error error = refusal(copy.path);
+  CHECK(error.code == ErrorCode::kUnsupported);
+  CHECK(contains(error.what, "6 of more than the 131071 columns that can be multiplied"));
+  CHECK(contains(error.what, "layers.0.mlp.down_proj.weight: 131072"));
+}
+
 TEST_CASE("missing and surplus tensors are listed at once") {
   const Copy copy("tiny-dense");
   copy.replace("model.safetensors", "layers.0.mlp.gate_proj", "layers.0.mlp.gate_prox");

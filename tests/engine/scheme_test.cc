@@ -40,6 +40,7 @@ TEST_CASE("canonical spellings parse to themselves") {
                            "w2g16",
                            "w8t",
                            "fake:w4g64a8g128",
+                           "fake:w4g32a8g8",
                            "fake:w8ca8s",
                            "fake:w4g32z",
                            "fake:w2tz",
@@ -120,7 +121,10 @@ TEST_CASE("what cannot be read is refused with what was expected") {
   CHECK(refusal("w4g99999999999999999999") == "expected a weight group of 1 to 65536 columns behind g");
   CHECK(refusal("w4g70000") == "expected a weight group of 1 to 65536 columns behind g");
   CHECK(refusal("fake:w4ca7") == "expected 4 or 8 activation bits behind a");
-  CHECK(refusal("fake:w4ca8g") == "expected an activation group of 1 to 65536 columns behind g");
+  CHECK(refusal("fake:w4ca8g") == "expected an activation group of 8 to 65536 columns behind g");
+  CHECK(refusal("fake:w4g32a8g7") == "expected an activation group of 8 to 65536 columns behind g");
+  CHECK(refusal("fake:w4g32a8g0") == "expected an activation group of 8 to 65536 columns behind g");
+  CHECK(refusal("int4,mlp=fake:w4ca4g4z") == "expected an activation group of 8 to 65536 columns behind g");
   CHECK(refusal("w4cx") == "\"x\" is left over");
   CHECK(refusal("w4cz") == "levels with a zero point (z) are computed in float only");
   CHECK(refusal("w4ca8z") == "levels with a zero point (z) are computed in float only");

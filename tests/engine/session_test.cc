@@ -6,10 +6,12 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <thread>
 
 #include <unistd.h>
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "engine/session.h"
 
@@ -151,6 +153,69 @@ TEST_CASE("snapshot, restore, copy and file bring back the same logits") {
   }
 }
 
+TEST_CASE("a session file of the same weights under another config.json is refused") {
+  const TemporaryFolder folder;
+  const std::filesystem::path golden = std::string(GEMMA_TEST_DATA) + "/goldens/tiny-dense";
+  std::ifstream file(golden / "config.json");
+  const nlohmann::json config = nlohmann::json::parse(file);
+  const auto load_with = [&](const auto& change) {
+    const std::filesystem::path model = folder.path / "model";
+    std::filesystem::remove_all(model);
+    std::filesystem::copy(golden, model, std::filesystem::copy_options::recursive);
+    nlohmann::json changed = config;
+    change(changed["text_config"]);
+    std::ofstream(model / "config.json") << changed.dump();
+    ModelOptions options;
+    options.scheme = "f32";
+    auto loaded = Model::load(model.string(), options);
+    REQUIRE_MESSAGE(loaded.has_value(), loaded.error().message());
+    return std::move(*loaded);
+  };
+  const std::string path = folder.path / "state";
+  const auto as_it_is = [](nlohmann::json&) {};
+  const auto model = load_with(as_it_is);
+  Session session = make(*model);
+  const std::vector<int32_t> tokens = {2, 5, 9};
+  REQUIRE(session.prefill(tokens).has_value());
+  REQUIRE(session.save(path).has_value());
+  const auto same = load_with(as_it_is);
+  CHECK(make(*same).load(path).has_value());
+  const auto check_refused = [&](const auto& change) {
+    const auto other = load_with(change);
+    const auto loaded = make(*other).load(path);
+    REQUIRE_FALSE(loaded.has_value());
+    CHECK(loaded.error().code == ErrorCode::kMismatch);
+  };
+  check_refused([](nlohmann::json& c) { c["rms_norm_eps"] = 1e-5; });
+  check_refused([](nlohmann::json& c) { c["sliding_window"] = c["sliding_window"].get<int>() + 1; });
+  check_refused([](nlohmann::json& c) { c["rope_parameters"]["full_attention"]["rope_theta"] = 9e5; });
+  check_refused(
+      [](nlohmann::json& c) { c["rope_parameters"]["full_attention"]["partial_rotary_factor"] = 0.5; });
+}
+
+TEST_CASE("a session file of other float kernels is refused, of other integer kernels it is not") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "state";
+  const auto load_with = [](std::vector<std::string> kernels) {
+    ModelOptions options;
+    options.scheme = "int8";
+    options.tokenizer = false;
+    options.kernels = std::move(kernels);
+    auto model = Model::load("synthetic:tiny", options);
+    REQUIRE_MESSAGE(model.has_value(), model.error().message());
+    return std::move(*model);
+  };
+  const auto model = load_with({});
+  Session session = make(*model);
+  REQUIRE(session.prefill(some_tokens(9)).has_value());
+  REQUIRE(session.save(path).has_value());
+  const auto integers = load_with({"int8_channel/portable"});
+  CHECK(make(*integers).load(path).has_value());
+  if (kernels::supported_isas().size() == 1) return;  // all kernels are the portable ones
+  const auto floats = load_with({"rms_norm/portable"});
+  CHECK(make(*floats).load(path).error().code == ErrorCode::kMismatch);
+}
+
 TEST_CASE("a session file of another scheme, damaged or cut anywhere is refused and changes nothing") {
   const TemporaryFolder folder;
   const std::string path = folder.path / "state";
@@ -201,6 +266,27 @@ TEST_CASE(
         "take a larger --context)");
   CHECK(session.prefill(some_tokens(400)).has_value());
   CHECK(!session.decode(1).has_value());
+}
+
+TEST_CASE("sessions of one model may decode on threads of their own at the same time") {
+  const auto model = load("int8");
+  const std::vector<int32_t> tokens = some_tokens(40);
+  Session alone = make(*model);
+  const std::vector<float> expected = logits_after(alone, tokens);
+  std::vector<std::vector<float>> found(3);
+  std::vector<std::thread> hosts;
+  for (std::vector<float>& logits : found) {
+    hosts.emplace_back([&] {
+      auto session = Session::create(*model, {.context = 400, .chunk = 7, .rollback = 20});
+      if (!session) return;
+      for (int32_t token : tokens) {
+        auto row = session->decode(token);
+        if (row) logits.assign(row->begin(), row->end());
+      }
+    });
+  }
+  for (std::thread& host : hosts) host.join();
+  for (const std::vector<float>& logits : found) CHECK(logits == expected);
 }
 
 TEST_CASE("session options out of range are refused with the figures") {

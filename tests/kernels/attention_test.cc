@@ -193,6 +193,35 @@ TEST_CASE("a query gets the same bits alone as among others") {
   });
 }
 
+// A value that a query does not see must not reach it, also where it is no number: 0 times that is none.
+TEST_CASE("a value that is no number reaches the queries that see it and no others") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const Case cases[] = {{80, 9, 1, 40, 6, 40},
+                        {80, 9, 2, 40, kAll, 89},
+                        {120, 12, 3, 64, kAll, 132},
+                        {60, 9, 4, 40, 5, 30},
+                        {130, 3, 1, 16, 2, 10}};
+  for (Isa isa : supported_isas()) {
+    CAPTURE(to_string(isa));
+    const KernelTable& k = kernel_table(isa);
+    for (const Case& c : cases) {
+      for (size_t bad = c.position; bad < c.position + c.positions; ++bad) {
+        Ring ring(k, KvType::kF32, c, 19);
+        std::fill_n(ring.values.data() + bad % c.slots * c.head_dim, c.head_dim, nan);
+        const std::vector<float> q = random_queries(c, 18);
+        const std::vector<float> mix = attend(k, queries_of(c, q), ring.view, kSlidingSpan);
+        for (size_t t = 0; t < c.positions; ++t) {
+          const size_t position = c.position + t;
+          const bool sees = bad <= position && bad + c.window > position;
+          for (size_t i = 0; i < c.heads * c.head_dim; ++i) {
+            REQUIRE(std::isnan(mix[t * c.heads * c.head_dim + i]) == sees);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("spans without visible keys leave no trace") {
   on_every_isa_and_type([](const KernelTable& k, KvType type) {
     const Case c = {80, 3, 2, 32, 20, 40};

@@ -49,6 +49,37 @@ TEST_CASE("levels come back from every format, at any number of rows and columns
   }
 }
 
+TEST_CASE("a run of levels of a panel is what single ones are, read as floats or as they are") {
+  std::mt19937 engine(7);
+  const size_t rows = 19, cols = 96;
+  for (const Case& c : kCases) {
+    if (c.format == WeightFormat::kLevels) continue;
+    CAPTURE(c.bits);
+    const auto levels = random_levels(rows * cols, c.bits, engine);
+    const std::vector<uint16_t> scales(rows * cols / kGroup, to_f16(1));
+    std::vector<std::byte> data(packed_bytes(c.format, c.bits, rows, cols));
+    pack_rows(c.format, c.bits, rows, cols, 0, rows, levels.data(),
+              c.format == WeightFormat::kInt4Group32 ? scales.data() : nullptr, data.data());
+    const MatrixView view = {c.format, static_cast<uint8_t>(c.bits), rows, cols, data.data(), nullptr, 0};
+    for (size_t row = 0; row < rows; ++row) {
+      for (size_t col : {0, 32, 64}) {
+        for (size_t n : {1, 7, 31, 32}) {
+          std::vector<int8_t> whole(n + 1, 99);
+          std::vector<float> floats(n + 1, 99);
+          panel_levels(view, row, col, n, whole.data());
+          panel_levels(view, row, col, n, floats.data());
+          for (size_t i = 0; i < n; ++i) {
+            REQUIRE(whole[i] == panel_level(view, row, col + i));
+            REQUIRE(floats[i] == static_cast<float>(whole[i]));
+          }
+          REQUIRE(whole[n] == 99);
+          REQUIRE(floats[n] == 99.0f);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("rows packed range by range, in any order, give the same bytes as all at once") {
   std::mt19937 engine(2);
   const size_t rows = 70, cols = 64;

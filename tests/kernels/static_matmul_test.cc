@@ -2,137 +2,66 @@
 // bit for bit; the definition against integers and float64 written out here; and what the clamps are for.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "kernels/kernel_table.h"
-#include "kernels/pack.h"
-#include "kernels/static_scales.h"
+#include "tests/kernels/matmul_operands.h"
 
 namespace gemma::kernels {
 namespace {
 
-enum class Fill { kRandom, kLowest, kHighest, kZero, kAlternating };
-constexpr Fill kFills[] = {Fill::kRandom, Fill::kLowest, Fill::kHighest, Fill::kZero, Fill::kAlternating};
-constexpr int kWidths[] = {2, 4, 8};
-
-std::vector<int8_t> levels_of(Fill fill, int bits, size_t n, std::mt19937& engine) {
-  const int lowest = -(1 << (bits - 1)), highest = -lowest - 1;
-  std::vector<int8_t> levels(n);
-  for (size_t i = 0; i < n; ++i) {
-    int level = lowest + static_cast<int>(engine() % (1u << bits));
-    if (fill == Fill::kLowest || (fill == Fill::kAlternating && i % 2 == 0)) level = lowest;
-    if (fill == Fill::kHighest || (fill == Fill::kAlternating && i % 2 == 1)) level = highest;
-    if (fill == Fill::kZero) level = 0;
-    levels[i] = static_cast<int8_t>(level);
-  }
-  return levels;
+// Of 2, 4 and 8 bits.
+std::vector<MatmulOperation> operations() {
+  return {operation_of(WeightFormat::kInt2Channel, ActivationKind::kInt8Static),
+          operation_of(WeightFormat::kInt4Channel, ActivationKind::kInt8Static),
+          operation_of(WeightFormat::kInt8Channel, ActivationKind::kInt8Static)};
 }
 
-WeightFormat format_of(int bits) {
-  return bits == 2   ? WeightFormat::kInt2Channel
-         : bits == 4 ? WeightFormat::kInt4Channel
-                     : WeightFormat::kInt8Channel;
-}
+// Weights with input scale 0.03 and row scales near 0.01. The output scale puts about one output in twenty
+// beyond its levels: clamps have work to do.
+struct StaticWeights : Weights {
+  static constexpr float kInputScale = 0.03f;
 
-auto matmul_of(const KernelTable& table, int bits) {
-  return bits == 2   ? table.matmul_int2_static
-         : bits == 4 ? table.matmul_int4_static
-                     : table.matmul_int8_static;
-}
-
-// A packed matrix with input scale 0.03 and row scales near 0.01. The output scale puts about one output in
-// twenty beyond its levels: clamps have work to do.
-struct Matrix {
-  std::vector<int8_t> levels;
-  std::vector<float> scales, factors;
-  std::vector<int32_t> zero_sums;
-  std::vector<std::byte> data;
-  MatrixView view;
-  float input_scale = 0.03f;
-
-  Matrix(int bits, size_t rows, size_t cols, Fill fill, bool quantized_output, std::mt19937& engine)
-      : levels(levels_of(fill, bits, rows * cols, engine)) {
-    const size_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
-    scales.resize(padded);
-    factors.resize(padded);
-    zero_sums.resize(padded);
+  StaticWeights(const MatmulOperation& operation, size_t rows, size_t cols, Fill fill, bool quantized_output,
+                std::mt19937& engine)
+      : Weights(operation, rows, cols, fill, engine) {
     const float deviation =
-        74.0f * static_cast<float>(1 << bits) * 0.29f * std::sqrt(static_cast<float>(cols));
-    const float output = quantized_output ? input_scale * 0.01f * deviation / 64 : 0;
+        74.0f * static_cast<float>(1 << operation.bits) * 0.29f * std::sqrt(static_cast<float>(cols));
+    view.statics.output = quantized_output ? kInputScale * 0.01f * deviation / 64 : 0;
     for (size_t r = 0; r < rows; ++r) {
       scales[r] = 0.01f * (0.5f + static_cast<float>(engine() % 1000) * 1e-3f);
-      factors[r] = output_factor(input_scale, scales[r], output);
-      zero_sums[r] = zero_sum({levels.data() + r * cols, cols});
+      factors[r] = output_factor(kInputScale, scales[r], view.statics.output);
     }
-    data.resize(packed_bytes(format_of(bits), bits, rows, cols));
-    pack_rows(format_of(bits), bits, rows, cols, 0, rows, levels.data(), nullptr, data.data());
-    view = {format_of(bits), static_cast<uint8_t>(bits), rows, cols, data.data(), scales.data(), cols};
-    view.statics = {factors.data(), zero_sums.data(), output};
   }
 };
 
-struct Inputs {
-  std::vector<int8_t> levels;
-  std::vector<uint8_t> u;
-  Activations acts;
-
-  Inputs(size_t tokens, size_t cols, Fill fill, std::mt19937& engine)
-      : levels(levels_of(fill, 8, tokens * cols, engine)), u(levels.size()) {
-    std::transform(levels.begin(), levels.end(), u.begin(),
-                   [](int8_t level) { return static_cast<uint8_t>(level + kStaticZero); });
-    acts.kind = ActivationKind::kInt8Static;
-    acts.tokens = tokens;
-    acts.cols = cols;
-    acts.u = u.data();
-  }
-};
-
-std::vector<float> product(Isa isa, int bits, const MatrixView& w, const Activations& acts) {
-  std::vector<float> out(acts.tokens * w.rows, NAN);
-  matmul_of(kernel_table(isa), bits)(w, acts, 0, w.rows, out.data(), w.rows);
-  return out;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-int64_t integer_sum(const Matrix& w, const Inputs& x, size_t row, size_t token) {
+int64_t integer_sum(const Weights& w, const Inputs& x, size_t row, size_t token) {
   int64_t sum = 0;
   for (size_t c = 0; c < w.view.cols; ++c) {
-    sum += int64_t{w.levels[row * w.view.cols + c]} * x.levels[token * w.view.cols + c];
+    sum += int64_t{w.levels[row * w.view.cols + c]} * x.q[token * w.view.cols + c];
   }
   return sum;
 }
 
-void check_every_isa(int bits, size_t rows, size_t cols, size_t tokens, Fill weights, Fill inputs,
-                     bool quantized, std::mt19937& engine) {
-  CAPTURE(bits);
-  CAPTURE(rows);
-  CAPTURE(cols);
-  CAPTURE(tokens);
-  const Matrix w(bits, rows, cols, weights, quantized, engine);
-  const Inputs x(tokens, cols, inputs, engine);
-  const auto expected = product(Isa::kPortable, bits, w.view, x.acts);
-  for (Isa isa : supported_isas()) {
-    CAPTURE(to_string(isa));
-    CHECK(same_bits(product(isa, bits, w.view, x.acts), expected));
-  }
+void check_every_isa(const MatmulOperation& operation, size_t rows, size_t cols, size_t tokens, Fill weights,
+                     Fill inputs, bool quantized_output, std::mt19937& engine) {
+  const StaticWeights w(operation, rows, cols, weights, quantized_output, engine);
+  const Inputs x(operation, tokens, cols, inputs, engine);
+  CAPTURE(quantized_output);
+  check_every_isa(operation, w.view, x.acts);
 }
 
 TEST_CASE("every instruction set has the definition's bits at any width, height and number of tokens") {
   std::mt19937 engine(1);
   const size_t heights[] = {1, 15, 16, 17, 40, 50};
   size_t height = 0;
-  for (int bits : kWidths) {
+  for (const MatmulOperation& operation : operations()) {
     for (size_t cols : {1, 3, 4, 15, 16, 17, 31, 32, 33, 63, 64, 70, 127, 128, 129, 300, 511, 1024, 2112}) {
       for (size_t tokens : {1, 2, 3, 5, 6, 8, 13, 33}) {
-        check_every_isa(bits, heights[height++ % 6], cols, tokens, Fill::kRandom, Fill::kRandom,
+        check_every_isa(operation, heights[height++ % 6], cols, tokens, Fill::kRandom, Fill::kRandom,
                         tokens % 2 == 0, engine);
       }
     }
@@ -141,21 +70,21 @@ TEST_CASE("every instruction set has the definition's bits at any width, height 
 
 TEST_CASE("any number of tokens, in one tile or in many, has the definition's bits") {
   std::mt19937 engine(7);
-  for (int bits : kWidths) {
+  for (const MatmulOperation& operation : operations()) {
     for (size_t tokens = 1; tokens <= 33; ++tokens) {
-      check_every_isa(bits, 19, 77, tokens, Fill::kRandom, Fill::kRandom, true, engine);
+      check_every_isa(operation, 19, 77, tokens, Fill::kRandom, Fill::kRandom, true, engine);
     }
-    check_every_isa(bits, 17, 77, 203, Fill::kRandom, Fill::kRandom, true, engine);
+    check_every_isa(operation, 17, 77, 203, Fill::kRandom, Fill::kRandom, true, engine);
   }
 }
 
 TEST_CASE("no extreme of levels overflows an intermediate sum") {
   std::mt19937 engine(2);
-  for (int bits : kWidths) {
+  for (const MatmulOperation& operation : operations()) {
     for (Fill weights : kFills) {
       for (Fill inputs : kFills) {
         for (size_t tokens : {1, 7, 21})
-          check_every_isa(bits, 18, 2112, tokens, weights, inputs, false, engine);
+          check_every_isa(operation, 18, 2112, tokens, weights, inputs, false, engine);
       }
     }
   }
@@ -165,10 +94,10 @@ TEST_CASE("with a factor of one the integer sum itself comes out") {
   // Sums below 2^24 are exact in float32; larger ones are rounded once.
   std::mt19937 engine(3);
   const size_t rows = 20, cols = 416, tokens = 5;
-  for (int bits : kWidths) {
+  for (const MatmulOperation& operation : operations()) {
     for (Fill fill : {Fill::kRandom, Fill::kLowest}) {
-      Matrix w(bits, rows, cols, fill, false, engine);
-      const Inputs x(tokens, cols, fill, engine);
+      StaticWeights w(operation, rows, cols, fill, false, engine);
+      const Inputs x(operation, tokens, cols, fill, engine);
       std::fill(w.factors.begin(), w.factors.end(), 1.0f);
       std::vector<float> expected(tokens * rows);
       for (size_t i = 0; i < expected.size(); ++i) {
@@ -176,7 +105,7 @@ TEST_CASE("with a factor of one the integer sum itself comes out") {
       }
       for (Isa isa : supported_isas()) {
         CAPTURE(to_string(isa));
-        CHECK(product(isa, bits, w.view, x.acts) == expected);
+        CHECK(product(operation, isa, w.view, x.acts) == expected);
       }
     }
   }
@@ -185,17 +114,17 @@ TEST_CASE("with a factor of one the integer sum itself comes out") {
 TEST_CASE("outputs are those of float64, or one level off within 1e-4 of a tie, and clamped") {
   std::mt19937 engine(4);
   const size_t rows = 96, cols = 700, tokens = 9;
-  for (int bits : kWidths) {
-    const Matrix w(bits, rows, cols, Fill::kRandom, true, engine);
-    const Inputs x(tokens, cols, Fill::kRandom, engine);
+  for (const MatmulOperation& operation : operations()) {
+    const StaticWeights w(operation, rows, cols, Fill::kRandom, true, engine);
+    const Inputs x(operation, tokens, cols, Fill::kRandom, engine);
     const double output = w.view.statics.output;
     for (Isa isa : supported_isas()) {
       CAPTURE(to_string(isa));
-      const auto found = product(isa, bits, w.view, x.acts);
+      const auto found = product(operation, isa, w.view, x.acts);
       size_t clamped_low = 0, clamped_high = 0;
       for (size_t i = 0; i < found.size(); ++i) {
         const double exact = static_cast<double>(integer_sum(w, x, i % rows, i / rows)) *
-                             static_cast<double>(w.input_scale) * static_cast<double>(w.scales[i % rows]) /
+                             static_cast<double>(w.kInputScale) * static_cast<double>(w.scales[i % rows]) /
                              output;
         const double level = std::clamp(std::nearbyint(exact), -128.0, 127.0);
         const double found_level = std::nearbyint(static_cast<double>(found[i]) / output);
@@ -249,28 +178,10 @@ TEST_CASE("activation levels are the definition's on every instruction set, for 
 
 TEST_CASE("a row and a token have the same bits in any batch and row range, and nothing else is written") {
   std::mt19937 engine(6);
-  const size_t rows = 83, cols = 150, tokens = 21;
-  for (int bits : kWidths) {
-    const Matrix w(bits, rows, cols, Fill::kRandom, true, engine);
-    const Inputs x(tokens, cols, Fill::kRandom, engine);
-    for (Isa isa : supported_isas()) {
-      CAPTURE(to_string(isa));
-      const auto whole = product(isa, bits, w.view, x.acts);
-      for (size_t n = 1; n <= tokens; ++n) {
-        for (auto [row0, row1] : {std::pair<size_t, size_t>{0, 16}, {16, 64}, {48, 83}, {32, 33}}) {
-          const size_t stride = rows + 5, first = tokens - n;
-          Activations part = x.acts;
-          part.tokens = n;
-          part.u += first * cols;
-          std::vector<float> out(n * stride, -1.5f), expected(n * stride, -1.5f);
-          for (size_t t = 0; t < n; ++t) {
-            for (size_t r = row0; r < row1; ++r) expected[t * stride + r] = whole[(first + t) * rows + r];
-          }
-          matmul_of(kernel_table(isa), bits)(w.view, part, row0, row1, out.data(), stride);
-          REQUIRE(same_bits(out, expected));
-        }
-      }
-    }
+  for (const MatmulOperation& operation : operations()) {
+    const StaticWeights w(operation, 83, 150, Fill::kRandom, true, engine);
+    const Inputs x(operation, 21, 150, Fill::kRandom, engine);
+    check_every_part(operation, w.view, x, {{0, 16}, {16, 64}, {48, 83}, {32, 33}});
   }
 }
 

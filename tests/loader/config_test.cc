@@ -179,6 +179,26 @@ TEST_CASE("per_layer_config by layer type; a single layer may still differ from 
   CHECK(c.layers[3].kv_heads == 4);
 }
 
+TEST_CASE("layers of one type have heads of one width") {
+  CHECK(refusal_with("per_layer_config", {{"2", {{"head_dim", 12}}}}, ErrorCode::kUnsupported)
+            .starts_with(
+                "text_config.per_layer_config: expected one head_dim for all sliding_attention layers, "
+                "found 8 and 12"));
+  json file = small();
+  file["text_config"]["per_layer_config"] = {{"0", {{"head_dim", 12}}}, {"2", {{"head_dim", 12}}}};
+  CHECK(read(file).layers[2].head_dim == 12);
+}
+
+TEST_CASE("every id has a row of the per-layer table") {
+  json file = small();
+  file["text_config"]["hidden_size_per_layer_input"] = 4;
+  file["text_config"]["vocab_size_per_layer_input"] = 63;
+  CHECK(refusal(file, ErrorCode::kUnsupported) ==
+        "text_config.vocab_size_per_layer_input: expected a row for each id of vocab_size = 64, found 63");
+  file["text_config"]["vocab_size_per_layer_input"] = 64;
+  CHECK(read(file).ple_vocab_size == 64);
+}
+
 TEST_CASE("per_layer_config replaces the old spelling, also where it says nothing") {
   json file = small();
   file["text_config"]["per_layer_config"] = json::object();
@@ -384,7 +404,7 @@ TEST_CASE("a shared layer needs an earlier layer of its type and shape") {
   file["text_config"]["num_kv_shared_layers"] = 5;
   CHECK(refusal(file) == "text_config.num_kv_shared_layers: expected a whole number from 0 to 4, found 5");
   file["text_config"]["num_kv_shared_layers"] = 2;
-  file["text_config"]["per_layer_config"] = {{"3", {{"head_dim", 64}}}};
+  file["text_config"]["per_layer_config"] = {{"3", {{"num_key_value_heads", 1}}}};
   CHECK(refusal(file) ==
         "text_config.num_kv_shared_layers: layer 3 shares the cache of layer 1, but their heads differ in "
         "shape");

@@ -66,7 +66,7 @@ TEST_CASE("per-layer widths, shared KV, per-layer embeddings, experts and a head
   model.u32("gemma4.expert_feed_forward_length", 32);
   model.tensors["blk.1.attn_v.weight"] = {GgufTensorType::kQ4_0, {16, 32}, ""};
   model.tensors["output.weight"] = {GgufTensorType::kQ4_0, {300, 32}, ""};
-  model.tensors["per_layer_token_embd.weight"] = {GgufTensorType::kQ8_0, {280, 128}, ""};
+  model.tensors["per_layer_token_embd.weight"] = {GgufTensorType::kQ8_0, {320, 128}, ""};
   const Result<ModelConfig> config = config_of(model);
   REQUIRE_MESSAGE(config.has_value(), config.error().message());
   CHECK(config->layers[3].intermediate_size == 128);
@@ -76,11 +76,20 @@ TEST_CASE("per-layer widths, shared KV, per-layer embeddings, experts and a head
   CHECK_FALSE(config->layers[1].k_eq_v);
   CHECK_FALSE(config->layers[3].k_eq_v);
   CHECK(config->ple_width == 32);
-  CHECK(config->ple_vocab_size == 280);
+  CHECK(config->ple_vocab_size == 320);
   CHECK(config->experts == 8);
   CHECK(config->experts_per_token == 2);
   CHECK(config->expert_width == 32);
   CHECK_FALSE(config->tied);
+}
+
+TEST_CASE("every id has a row of the per-layer table") {
+  GgufModel model;
+  model.u32("gemma4.embedding_length_per_layer_input", 32);
+  model.tensors["per_layer_token_embd.weight"] = {GgufTensorType::kQ8_0, {299, 64}, ""};
+  CHECK(refusal(model, ErrorCode::kUnsupported)
+            .find("expected a row of per_layer_token_embd.weight for each of 300 ids, found 299") !=
+        std::string::npos);
 }
 
 TEST_CASE("keys that are missing or impossible are all told at once") {

@@ -57,6 +57,32 @@ TEST_CASE("numbers that are out of range or no numbers are refused with the rang
           "--num-return-sequences: expected 1, found 3: greedy search has one answer");
 }
 
+TEST_CASE(
+    "a group that does not divide the columns of a tied head is refused, though its embedding has none") {
+  refuses({"--scheme", "bf16,head=w4g7"}, 2,
+          "scheme bf16,head=w4g7: the group does not divide the columns of 1 tensors:\n"
+          "    lm_head.weight: 192 columns, groups of 7");
+}
+
+TEST_CASE("a model folder whose files cannot be looked at is refused by every program") {
+  const TemporaryFolder folder;
+  const std::string model = copy_model(folder);
+  fs::remove(model + "/tokenizer.json");
+  fs::create_symlink("tokenizer.gemma", model + "/tokenizer.json");
+  fs::create_symlink("tokenizer.json", model + "/tokenizer.gemma");
+  refuses({"-m", model}, 3, model + "/tokenizer.gemma: ");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{GEMMA_EVAL, "tokenize", "-m", model, "--text", "hi"},
+        {GEMMA_BENCH, "-m", model, "--prompt-tokens", "4"},
+        {GEMMA_QUANTIZE, "-m", model, "-o", folder.file("out")}}) {
+    CAPTURE(command.front());
+    const Outcome run = run_program(command);
+    CAPTURE(run.messages);
+    CHECK(run.exit_code == 3);
+    CHECK(contains(run.messages, "tokenizer.gemma: "));
+  }
+}
+
 TEST_CASE("an unknown option suggests the nearest") {
   refuses({"--temprature", "1"}, 2, "unknown option '--temprature' (did you mean --temperature?)");
 }

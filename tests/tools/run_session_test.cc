@@ -159,6 +159,16 @@ TEST_CASE("a conversation goes on from its session file, until /reset") {
   CHECK(json::parse(read_file(folder.file("talk.json"))).size() == 2);
 }
 
+TEST_CASE("a line that is not UTF-8 is kept as far as it is, and the talk goes on") {
+  const TemporaryFolder folder;
+  const std::vector<std::string> chat = {"--chat", "--greedy", "-n", "4", "--session", folder.file("talk")};
+  const Outcome first = gemma_run(chat, {.input = "A caf\xE9 story.\n"});
+  CHECK_MESSAGE(first.exit_code == 0, first.messages);
+  CHECK(json::parse(read_file(folder.file("talk.json")))[0]["content"] == "A caf\uFFFD story.");
+  CHECK(gemma_run(chat, {.input = "And then?\n"}).exit_code == 0);
+  CHECK(json::parse(read_file(folder.file("talk.json"))).size() == 4);
+}
+
 TEST_CASE("a kept conversation that is no list of plain texts is refused") {
   const TemporaryFolder folder;
   write_file(folder.file("talk.json"),
