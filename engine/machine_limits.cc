@@ -112,6 +112,8 @@ std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOpera
   std::vector<double> rates(team.size());
   double best = 0;
   for (int attempt = 0; attempt < 30; ++attempt) {
+    // Spread out: a host that takes a core away for 50 ms once spoiled all attempts of two threads in a row.
+    if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     std::atomic<size_t> arrived{0};
     team.together([&](size_t thread, size_t together) {
       // They begin at once, or the first would be done before the last is awake.
