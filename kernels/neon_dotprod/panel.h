@@ -85,7 +85,9 @@ struct GroupTile {
         for (int32x4_t& sum : sums[t]) sum = vdupq_n_s32(zero);
       }
       const std::byte* lines = group;
-      for (size_t c = 0; c < Format::kGroupColumns; c += kColumns, x += kColumns) {
+      size_t left = Format::kGroupColumns;
+      if constexpr (T == kTileTokens) asm("" : "+r"(left));  // GCC would unroll what it knows, and spill
+      for (; left > 0; left -= kColumns, x += kColumns) {
         int8x16_t columns[T];
         for (size_t t = 0; t < T; ++t) columns[t] = load_columns(x + t * w.cols);
         multiply_columns<T, Levels>(lines, columns, sums);
