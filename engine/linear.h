@@ -36,7 +36,7 @@ class LinearScratch {
                           LinearScratch&, size_t, size_t, size_t, float*, size_t);
   Buffer fake_;    // float   (tokens, max_cols)
   Buffer levels_;  // int8_t  (tokens, max_cols)
-  Buffer scales_;  // float   (tokens, max_cols / 8): one per group; groups are 8 columns or more here
+  Buffer scales_;  // float   (tokens, max_cols / 8): one per group (group_fit.h)
   Buffer sums_;    // int32_t (tokens, max_cols / 8)
   Buffer rows_;    // float   (threads, kernels::kPanelRows, max_cols)
   size_t max_cols_ = 0;

@@ -69,7 +69,8 @@ class Model {
   Result<std::string> fitting_scheme(std::string& reason) const;
   // Ends of a generation: generation_config.json's, else config.json's.
   std::vector<int32_t> eos_ids() const;
-  // Of config, scheme and a sample of every tensor: what a saved session must match.
+  // Of config, scheme, float kernels and a sample of every tensor: what a saved session must match, so that it
+  // goes on as if it had not been interrupted, bit for bit.
   uint64_t fingerprint() const { return fingerprint_; }
   // Bytes of weights in memory of their own, and used where their file is mapped.
   uint64_t owned_weight_bytes() const;

@@ -6,7 +6,7 @@
 //   name     := f32 | bf16 | int8 | int4 | int4-channel | w8a4 | mobile | stored
 //   bits     := 2 | 3 | 4 | 8 (weights), 4 | 8 (activations)
 //   weights  := "t" per tensor | "c" per output channel | "g" N per group of N columns
-//   inputs   := nothing: per token | "g" N per group | "s" static scales of the checkpoint
+//   inputs   := nothing: per token | "g" N per group, 8 or more | "s" static scales of the checkpoint
 //   z        := levels with a zero point (kernels/affine.h) instead of symmetric ones
 //   class    := embed | ple | head | attn | mlp | experts | ple_gate | ple_model
 //

@@ -25,8 +25,8 @@ class StoredTensor {
   };
 
   // `source` and `tensor` must outlive this. kMismatch if its scales are missing or of a shape that does not
-  // fit its rows, kUnsupported for element types that are no weights, kInvalidFile for panels that are not
-  // whole.
+  // fit its rows, kUnsupported for element types that are no weights, kInvalidFile for panels or
+  // blocks that are not whole.
   static Result<StoredTensor> open(const TensorSource& source, const TensorInfo& tensor);
 
   const TensorInfo& info() const { return *info_; }
@@ -41,7 +41,7 @@ class StoredTensor {
 
   // Rows [row0, row0 + rows) as levels (rows, columns) and scales (rows, columns / group). Only if
   // in_levels(). kInvalidFile naming the row of a scale that is no finite number >= 0 (GGUF's blocks may be
-  // negative).
+  // negative), or of levels beyond the 6 bits they are said to have; kInternal for rows that are not there.
   Result<void> levels(size_t row0, size_t rows, Scratch& scratch, int8_t* levels, float* scales) const;
 
   // Rows as float32 (rows, columns): the stored floats, or scale * level.

@@ -22,6 +22,7 @@ std::vector<PlannedTensor> plan_tensors(const ModelConfig& config);
 
 // kMismatch listing every missing, surplus and mis-shaped tensor with expected and found (the first 40 of
 // each; the rest counted), and every tensor of a type that is not F32, F16 or BF16.
+// kUnsupported listing matrices of more columns than the integer kernels' sums hold.
 Result<void> check_tensors(const ModelConfig& config, const TensorSource& source, const std::string& where);
 
 }  // namespace gemma

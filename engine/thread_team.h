@@ -1,5 +1,6 @@
 // The threads of the engine: one team, created once, on which loops over independent items run. Results never
-// depend on the number of threads, because every item is computed whole by one of them.
+// depend on the number of threads, because every item is computed whole by one of them. Several callers may
+// use one team at the same time (without OpenMP they take turns); the body of a loop must not.
 #pragma once
 
 #include <atomic>

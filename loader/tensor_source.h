@@ -62,7 +62,8 @@ class TensorSource {
   virtual Result<void> read_bytes(const TensorInfo& tensor, uint64_t offset, std::span<std::byte> out) const;
 
   // Says that these rows will not be read again soon, so that a file being read once does not push everything
-  // else out of the page cache. Advice: it cannot fail, and a source may ignore it.
+  // else out of the page cache. Of kPanels only all rows together can go. Advice: it cannot fail, and a source
+  // may ignore it.
   virtual void drop_rows(const TensorInfo& /*tensor*/, size_t /*row0*/, size_t /*row1*/) const {}
 
   // The scheme that the tensors were packed for (loader/packed_metadata.h); empty: none.

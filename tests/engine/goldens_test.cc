@@ -165,6 +165,16 @@ TEST_CASE("logits are the same bits for any chunking and any number of threads, 
   }
 }
 
+TEST_CASE("a whole chunk under the smallest activation groups fits the scratch and gives the same bits") {
+  const auto model = load("tiny-ple", "fake:w4g32a8g8");
+  std::vector<int32_t> tokens(256);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(3 + i * 37 % 500);
+  SessionOptions whole, parts;
+  whole.chunk = tokens.size();
+  parts.chunk = 7;
+  CHECK(logits_of(*model, tokens, 3, whole) == logits_of(*model, tokens, 3, parts));
+}
+
 TEST_CASE("int8 keys and values: the same bits for any chunking and any number of threads") {
   for (const char* name : {"tiny-ple", "tiny-moe", "tiny-long"}) {
     CAPTURE(name);
