@@ -1,7 +1,12 @@
-// The query heads of one KV head against its cache: decoding at a depth, one thread, keys and values from
-// memory. Multiply-adds are those of scores and sums (2 * depth * head_dim a head); exponentials come on top.
+// The query heads of one KV head against its cache, one thread. Multiply-adds are those of scores and sums (2
+// * head_dim for a key that a query sees); exponentials come on top.
 //
-//   gemma-benchmarks --benchmark_filter='attention/.*/f16'
+//   decode    one position against all before it, keys and values from memory
+//   prefill   64 positions of a prompt in the engine's tiles of 32 queries, at a depth: every tile reads the
+//             keys again, from whichever cache holds them
+//
+//   gemma-benchmarks --benchmark_filter='^attention_span/.*/f16'
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -17,39 +22,129 @@
 namespace gemma::kernels {
 namespace {
 
-constexpr size_t kHeads = 8;  // that share a KV head, as in E2B
+constexpr size_t kHeads = 8;                    // that share a KV head, as in E2B
+constexpr size_t kTilePositions = 32 / kHeads;  // as engine/forward_attention.cc
+constexpr size_t kPromptPositions = 64;
 
-void attention(benchmark::State& state, KvType type, Isa isa, size_t head_dim, size_t depth) {
-  const size_t half = depth * head_dim * bytes_per_number(type);  // all keys, or all values
-  const size_t copies = kArenaBytes / (2 * half);
-  const std::byte* data = weight_arena();
-  if (data == nullptr || copies == 0) return state.SkipWithError("the cache has no room");
-  const size_t width = kHeads * head_dim;
-  const std::vector<float> query(width, 1e-3f);
-  std::vector<float> scratch(kAttentionScratch), mix(width), part(width);
-  std::vector<float> sums(4 * kHeads);
+struct Case {
+  KvType type;
+  Isa isa;
+  size_t head_dim, depth;
+};
+
+// The arena cut into caches of `slots` positions, each taken in turn.
+class Caches {
+ public:
+  Caches(const Case& c, size_t slots)
+      : c_(c),
+        slots_(slots),
+        half_(slots * c.head_dim * bytes_per_number(c.type)),
+        copies_(weight_arena() == nullptr ? 0 : kArenaBytes / (2 * half_)),
+        scales_(has_scale(c.type) ? slots : 0, 1e-3f) {}
+
+  bool empty() const { return copies_ == 0; }
+  size_t bytes() const { return 2 * half_; }
+  KeyValues next() {
+    const std::byte* keys = weight_arena() + copy_ * bytes();
+    copy_ = (copy_ + 1) % copies_;
+    return {keys, keys + half_, c_.type, c_.head_dim, slots_, scales_.data(), scales_.data()};
+  }
+
+ private:
+  Case c_;
+  size_t slots_, half_, copies_, copy_ = 0;
   // 4 bytes to every head_dim levels, and not from the arena, whose bytes are no sensible scales.
-  const std::vector<float> scales(has_scale(type) ? depth : 0, 1e-3f);
-  const AttentionQueries q = {query.data(), width, depth - 1, 1, kHeads, head_dim, depth};
-  const AttentionState all = {sums.data(), sums.data() + kHeads, mix.data(), width};
-  const AttentionState one = {sums.data() + 2 * kHeads, sums.data() + 3 * kHeads, part.data(), width};
-  const KernelTable& table = kernel_table(isa);
-  size_t copy = 0;
-  for ([[maybe_unused]] auto _ : state) {
-    const std::byte* keys = data + copy * 2 * half;
-    const KeyValues kv = {keys, keys + half, type, head_dim, depth, scales.data(), scales.data()};
-    table.attention_span(q, kv, 0, kFullSpan, all, scratch.data());
-    for (size_t begin = kFullSpan; begin < depth; begin += kFullSpan) {
-      table.attention_span(q, kv, begin, begin + kFullSpan, one, scratch.data());
-      table.attention_merge(q, all, one);
+  std::vector<float> scales_;
+};
+
+// A tile of queries at consecutive positions, and the two states that its spans are gathered in.
+class Tile {
+ public:
+  Tile(const Case& c, size_t positions)
+      : table_(kernel_table(c.isa)),
+        width_(kHeads * c.head_dim),
+        head_dim_(c.head_dim),
+        positions_(positions),
+        query_(positions * width_, 1e-3f),
+        mix_(2 * query_.size()),
+        sums_(4 * positions * kHeads),
+        scratch_(kAttentionScratch) {}
+
+  void attend(const KeyValues& kv, size_t position) {
+    const size_t end = position + positions_, queries = positions_ * kHeads;
+    const AttentionQueries q = {query_.data(), width_, position, positions_, kHeads, head_dim_, end};
+    const AttentionState all = {sums_.data(), sums_.data() + queries, mix_.data(), width_};
+    const AttentionState one = {sums_.data() + 2 * queries, sums_.data() + 3 * queries,
+                                mix_.data() + query_.size(), width_};
+    table_.attention_span(q, kv, 0, kFullSpan, all, scratch_.data());
+    for (size_t begin = kFullSpan; begin < end; begin += kFullSpan) {
+      table_.attention_span(q, kv, begin, begin + kFullSpan, one, scratch_.data());
+      table_.attention_merge(q, all, one);
     }
-    table.attention_finish(q, all);
+    table_.attention_finish(q, all);
+    benchmark::DoNotOptimize(mix_.data());
+    benchmark::ClobberMemory();
+  }
+
+ private:
+  const KernelTable& table_;
+  size_t width_, head_dim_, positions_;
+  std::vector<float> query_, mix_, sums_, scratch_;
+};
+
+void decode(benchmark::State& state, const Case& c) {
+  Caches caches(c, c.depth);
+  if (caches.empty()) return state.SkipWithError("the cache has no room");
+  Tile tile(c, 1);
+  for ([[maybe_unused]] auto _ : state) tile.attend(caches.next(), c.depth - 1);
+  set_rates(state,
+            {static_cast<double>(caches.bytes()), static_cast<double>(2 * c.depth * kHeads * c.head_dim),
+             c.isa, PeakOperands::kFloat32, 1});
+}
+
+void prefill(benchmark::State& state, const Case& c) {
+  Caches caches(c, c.depth + kPromptPositions);
+  if (caches.empty()) return state.SkipWithError("the cache has no room");
+  Tile tile(c, kTilePositions);
+  for ([[maybe_unused]] auto _ : state) {
+    const KeyValues kv = caches.next();
+    for (size_t i = 0; i < kPromptPositions; i += kTilePositions) tile.attend(kv, c.depth + i);
+  }
+  // Position depth + i sees depth + i + 1 keys.
+  const size_t keys = kPromptPositions * c.depth + kPromptPositions * (kPromptPositions + 1) / 2;
+  set_rates(state,
+            {0, static_cast<double>(2 * keys * kHeads * c.head_dim), c.isa, PeakOperands::kFloat32, 1});
+}
+
+// Joining the states of two spans, and the output: what attention does once a span and once at its end.
+void merge(benchmark::State& state, Isa isa, size_t head_dim) {
+  const size_t width = kHeads * head_dim;
+  std::vector<float> largest(kHeads, 1), sum(kHeads, 1), mix(width, 0.5f);
+  const std::vector<float> query(width);
+  const AttentionQueries q = {query.data(), width, 0, 1, kHeads, head_dim, 1};
+  const AttentionState all = {largest.data(), sum.data(), mix.data(), width};
+  for ([[maybe_unused]] auto _ : state) {
+    kernel_table(isa).attention_merge(q, all, all);
+    kernel_table(isa).attention_finish(q, all);
+    std::fill(sum.begin(), sum.end(), 1.0f);  // it has doubled
     benchmark::DoNotOptimize(mix.data());
     benchmark::ClobberMemory();
-    copy = (copy + 1) % copies;
   }
-  set_rates(state, {static_cast<double>(2 * half), static_cast<double>(2 * depth * width), isa,
-                    PeakOperands::kFloat32, 1});
+  state.SetItemsProcessed(static_cast<int64_t>(width) * state.iterations());
+}
+
+void list_decode(const BenchmarkSettings& settings, const Case& c, bool always) {
+  add_benchmark(settings, always ? Extent::kAlways : Extent::kFull,
+                fmt::format("attention_span/{}/{}/decode/head_dim:{}/depth:{}", to_string(c.isa),
+                            to_string(c.type), c.head_dim, c.depth),
+                [=](benchmark::State& state) { decode(state, c); });
+}
+
+void list_prefill(const BenchmarkSettings& settings, const Case& c, bool always) {
+  add_benchmark(settings, always ? Extent::kAlways : Extent::kFull,
+                fmt::format("attention_span/{}/{}/prefill/head_dim:{}/depth:{}", to_string(c.isa),
+                            to_string(c.type), c.head_dim, c.depth),
+                [=](benchmark::State& state) { prefill(state, c); });
 }
 
 void list(const BenchmarkSettings& settings) {
@@ -57,18 +152,25 @@ void list(const BenchmarkSettings& settings) {
   for (const std::string_view size : kModelSizes) {
     for (const LayerConfig& layer : model_config(size).layers) dims.insert(layer.head_dim);
   }
-  for (const KvType type : all_kv_types()) {
-    for (const Isa isa : supported_isas()) {
+  for (const Isa isa : supported_isas()) {
+    for (const KvType type : all_kv_types()) {
       for (const size_t head_dim : dims) {
+        const bool always =
+            isa == supported_isas().front() && (type == KvType::kF16 || type == KvType::kInt8);
         for (const size_t depth : {512, 4096, 32768}) {
-          const bool always =
-              isa == supported_isas().front() && (type == KvType::kF16 || type == KvType::kInt8);
-          add_benchmark(settings, always ? Extent::kAlways : Extent::kFull,
-                        fmt::format("attention/{}/{}/head_dim:{}/depth:{}", to_string(isa), to_string(type),
-                                    head_dim, depth),
-                        [=](benchmark::State& state) { attention(state, type, isa, head_dim, depth); });
+          list_decode(settings, {type, isa, head_dim, depth}, always);
+        }
+        for (const size_t depth : {0, 512, 4096, 32768}) {
+          // One value at a time takes seconds at depth and tells nothing new.
+          if (isa == Isa::kPortable && depth > 0) continue;
+          list_prefill(settings, {type, isa, head_dim, depth}, always && depth < 32768);
         }
       }
+    }
+    for (const size_t head_dim : dims) {
+      add_benchmark(settings, isa == supported_isas().front() ? Extent::kAlways : Extent::kFull,
+                    fmt::format("attention_merge/{}/with_finish/head_dim:{}", to_string(isa), head_dim),
+                    [=](benchmark::State& state) { merge(state, isa, head_dim); });
     }
   }
 }

@@ -1,16 +1,19 @@
-// The whole engine on a packed checkpoint, on all physical cores: loading, the first token, prefill by
-// length, decoding by depth. The model is packed as int4 into a folder of its own, as a user would; it is
-// synthetic:tiny (no time is spent on arithmetic: what is left is the engine's own) unless --model says
-// otherwise. Distributions, peaks of memory, energy and comparisons are gemma-bench's.
+// The whole engine on a packed checkpoint, on all physical cores, in int4, int8 and mobile: loading, the
+// first token, prefill by length, decoding by depth. The model is packed into a folder of its own, as a user
+// would, for one scheme after the other; it is synthetic:tiny (little time is spent on arithmetic: what is
+// left is the engine's own) unless --model says otherwise. Only a mobile checkpoint and a synthetic one have
+// the static scales of mobile. Distributions, peaks of memory, energy and comparisons are gemma-bench's.
 //
-//   gemma-benchmarks --model=synthetic:e2b --benchmark_filter='^(load|first_token|prefill|decode)/'
+//   gemma-benchmarks --model=synthetic:e2b --benchmark_filter='^(load|first_token|prefill|decode)/int4'
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -26,17 +29,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The packed folder and the model in it, as long as the program runs.
+// The depths that decoding is measured at; one session reaches them one after the other.
+constexpr size_t kDepths[] = {0, 512, 2048, 4095, 8192, 16384, 32768};
+constexpr size_t kDeepest = 32768;
+
+// Ids spread over the vocabulary: n of them from position `first` on.
+std::vector<int32_t> spread_ids(size_t first, size_t n, size_t vocab) {
+  std::vector<int32_t> ids(n);
+  for (size_t i = 0; i < n; ++i) ids[i] = static_cast<int32_t>((first + i) * 2654435761u % vocab);
+  return ids;
+}
+
+// The folder packed for a scheme and the model in it.
 class PackedModel {
  public:
-  explicit PackedModel(const std::string& name)
+  PackedModel(const std::string& name, const std::string& scheme)
       : folder_(fs::temp_directory_path() / fmt::format("gemma-end-to-end-{}", getpid())) {
-    const Result<void> made = make(name);
+    const Result<void> made = make(name, scheme);
     if (!made) problem_ = made.error().message();
   }
   PackedModel(const PackedModel&) = delete;
   PackedModel& operator=(const PackedModel&) = delete;
   ~PackedModel() {
+    session_.reset();
     model_.reset();
     std::error_code ignored;
     fs::remove_all(folder_, ignored);
@@ -46,13 +61,31 @@ class PackedModel {
   const Model& model() const { return *model_; }
   Result<std::unique_ptr<Model>> load() const { return Model::load(folder_.string(), {}); }
 
+  // A session that has computed `depth` positions. Google Benchmark calls a benchmark several times, and a
+  // long prompt is computed once for all of them.
+  Result<Session*> session_at(size_t depth) {
+    if (!session_ || session_->position() > depth || session_->options().context <= depth) {
+      SessionOptions options;
+      options.context = std::max(depth, std::min(kDeepest, model_->config().max_positions - 1)) + 1;
+      Result<Session> created = Session::create(*model_, options);
+      if (!created) return fail(std::move(created.error()));
+      session_.emplace(std::move(*created));
+    }
+    const size_t from = session_->position();
+    const std::vector<int32_t> ids = spread_ids(from, depth - from, model_->config().vocab_size);
+    Result<void> filled = session_->prefill(ids);
+    if (!filled) return fail(std::move(filled.error()));
+    return &*session_;
+  }
+
  private:
-  Result<void> make(const std::string& name) {
+  Result<void> make(const std::string& name, const std::string& scheme_name) {
     ModelOptions options;
     options.weights = false;
+    options.scheme = scheme_name;
     Result<std::unique_ptr<Model>> source = Model::load(name, options);
     if (!source) return fail(std::move(source.error()));
-    Result<Scheme> scheme = parse_scheme("int4");
+    Result<Scheme> scheme = parse_scheme(scheme_name);
     if (!scheme) return fail(std::move(scheme.error()));
     PackOptions pack;
     pack.errors = false;
@@ -68,18 +101,19 @@ class PackedModel {
   fs::path folder_;
   std::string problem_;
   std::unique_ptr<Model> model_;
+  std::optional<Session> session_;
 };
 
-const PackedModel& packed_model(const std::string& name) {
-  static const PackedModel packed(name);
-  return packed;
-}
-
-// Ids spread over the vocabulary.
-std::vector<int32_t> spread_ids(size_t n, size_t vocab) {
-  std::vector<int32_t> ids(n);
-  for (size_t i = 0; i < n; ++i) ids[i] = static_cast<int32_t>(i * 2654435761u % vocab);
-  return ids;
+// One at a time: the one before is removed when another scheme is asked for.
+PackedModel& packed_model(const std::string& name, const std::string& scheme) {
+  static std::unique_ptr<PackedModel> packed;
+  static std::string packed_scheme;
+  if (packed == nullptr || packed_scheme != scheme) {
+    packed.reset();
+    packed = std::make_unique<PackedModel>(name, scheme);
+    packed_scheme = scheme;
+  }
+  return *packed;
 }
 
 // A session for n positions, or nothing and the benchmark skipped with the reason.
@@ -96,7 +130,7 @@ std::optional<Session> session_for(benchmark::State& state, const PackedModel& p
   return {};
 }
 
-void load(benchmark::State& state, const PackedModel& packed) {
+void load(benchmark::State& state, PackedModel& packed) {
   if (!packed.problem().empty()) return state.SkipWithError(packed.problem().c_str());
   for ([[maybe_unused]] auto _ : state) {
     const Result<std::unique_ptr<Model>> model = packed.load();
@@ -105,9 +139,9 @@ void load(benchmark::State& state, const PackedModel& packed) {
 }
 
 // What a program takes from its start to the logits that the first token is picked from: loading is in it.
-void first_token(benchmark::State& state, const PackedModel& packed, size_t tokens) {
+void first_token(benchmark::State& state, PackedModel& packed, size_t tokens) {
   if (!session_for(state, packed, tokens)) return;
-  const std::vector<int32_t> ids = spread_ids(tokens, packed.model().config().vocab_size);
+  const std::vector<int32_t> ids = spread_ids(0, tokens, packed.model().config().vocab_size);
   for ([[maybe_unused]] auto _ : state) {
     const Result<std::unique_ptr<Model>> model = packed.load();
     if (!model) return state.SkipWithError(model.error().message().c_str());
@@ -117,10 +151,10 @@ void first_token(benchmark::State& state, const PackedModel& packed, size_t toke
   }
 }
 
-void prefill(benchmark::State& state, const PackedModel& packed, size_t tokens) {
+void prefill(benchmark::State& state, PackedModel& packed, size_t tokens) {
   std::optional<Session> session = session_for(state, packed, tokens);
   if (!session) return;
-  const std::vector<int32_t> ids = spread_ids(tokens, packed.model().config().vocab_size);
+  const std::vector<int32_t> ids = spread_ids(0, tokens, packed.model().config().vocab_size);
   for ([[maybe_unused]] auto _ : state) {
     session->reset();
     if (!session->extend(ids)) return state.SkipWithError("the prompt cannot be computed");
@@ -129,15 +163,15 @@ void prefill(benchmark::State& state, const PackedModel& packed, size_t tokens) 
       benchmark::Counter(static_cast<double>(tokens), benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void decode(benchmark::State& state, const PackedModel& packed, size_t depth) {
-  std::optional<Session> session = session_for(state, packed, depth + 1);
-  if (!session) return;
+void decode(benchmark::State& state, PackedModel& packed, size_t depth) {
+  if (!packed.problem().empty()) return state.SkipWithError(packed.problem().c_str());
+  const Result<Session*> filled = packed.session_at(depth);
+  if (!filled) return state.SkipWithError(filled.error().message().c_str());
+  Session* session = *filled;
   const Model& model = packed.model();
-  const std::vector<int32_t> ids = spread_ids(depth + 1, model.config().vocab_size);
-  if (!session->prefill(std::span(ids).first(depth)))
-    return state.SkipWithError("the prompt cannot be computed");
+  const int32_t id = spread_ids(depth, 1, model.config().vocab_size).front();
   for ([[maybe_unused]] auto _ : state) {
-    if (!session->decode(ids[depth])) return state.SkipWithError("a token cannot be computed");
+    if (!session->decode(id)) return state.SkipWithError("a token cannot be computed");
     if (!session->rollback(depth)) return state.SkipWithError("a token cannot be taken back");
   }
   state.counters["tokens/s"] = benchmark::Counter(1, benchmark::Counter::kIsIterationInvariantRate);
@@ -153,22 +187,30 @@ void decode(benchmark::State& state, const PackedModel& packed, size_t depth) {
 }
 
 void list(const BenchmarkSettings& settings) {
-  // Longer ones than the model has positions are skipped with that reason.
-  const auto add = [&](const std::string& name, size_t positions, auto run) {
-    add_benchmark(
-        settings, positions <= 4096 ? Extent::kAlways : Extent::kFull, name,
-        [=, model = settings.model](benchmark::State& state) { run(state, packed_model(model)); }, true);
-  };
-  add("load", 0, load);
-  add("first_token/prompt:128", 128,
-      [](benchmark::State& state, const PackedModel& packed) { first_token(state, packed, 128); });
-  for (const size_t tokens : {32, 128, 256, 512, 1024, 2048, 4096}) {
-    add(fmt::format("prefill/tokens:{}", tokens), tokens,
-        [tokens](benchmark::State& state, const PackedModel& packed) { prefill(state, packed, tokens); });
-  }
-  for (const size_t depth : {0, 512, 2048, 4095, 8192, 16384, 32768}) {
-    add(fmt::format("decode/depth:{}", depth), depth + 1,
-        [depth](benchmark::State& state, const PackedModel& packed) { decode(state, packed, depth); });
+  using Run = std::function<void(benchmark::State&, PackedModel&)>;
+  // A scheme's stand together, since its model is packed once. A plain run has all of int4 that fits 4096
+  // positions, and of the others what shows that they are as fast as they were. Longer ones than the model
+  // has positions are skipped with that reason.
+  for (const char* scheme : {"int4", "int8", "mobile"}) {
+    const auto add = [&](const char* what, const std::string& which, size_t positions, const Run& run) {
+      const size_t most = scheme == std::string_view("int4") ? 4096 : 256;
+      add_benchmark(
+          settings, positions <= most ? Extent::kAlways : Extent::kFull,
+          fmt::format("{}/{}{}", what, scheme, which),
+          [=, model = settings.model](benchmark::State& state) { run(state, packed_model(model, scheme)); },
+          true);
+    };
+    add("load", "", 0, load);
+    add("first_token", "/prompt:128", 128,
+        [](benchmark::State& state, PackedModel& packed) { first_token(state, packed, 128); });
+    for (const size_t tokens : {32, 64, 128, 256, 512, 1024, 2048, 4096}) {
+      add("prefill", fmt::format("/tokens:{}", tokens), tokens,
+          [tokens](benchmark::State& state, PackedModel& packed) { prefill(state, packed, tokens); });
+    }
+    for (const size_t depth : kDepths) {
+      add("decode", fmt::format("/depth:{}", depth), depth + 1,
+          [depth](benchmark::State& state, PackedModel& packed) { decode(state, packed, depth); });
+    }
   }
 }
 const ListBenchmarks kListed(list);

@@ -1,9 +1,9 @@
 // The float kernels between the matrices, at the widths of E2B and 31B, on values that lie in the caches as
 // they do in the engine. Values per second and per cycle; of_peak counts a multiplication, an addition or
-// both fused as one. Kernels with a tanh have no such count: theirs is the share of what reading from memory
-// would allow (of_read; above 1 in the caches), which says whether they could keep up with it.
+// both fused as one. Kernels with a tanh and conversions have no such count: theirs is the share of what
+// reading from memory would allow (of_read; above 1 in the caches), which says whether they could keep up.
 //
-//   gemma-benchmarks --benchmark_filter='rms_norm|rope|gelu|softcap|softmax'
+//   gemma-benchmarks --benchmark_filter='^(rms_norm|rope|gelu_mul|softcap|float_to_f16)/'
 #include <string>
 #include <vector>
 
@@ -13,13 +13,13 @@
 #include "benchmarks/machine_share.h"
 #include "benchmarks/model_shapes.h"
 #include "kernels/kernel_table.h"
-#include "kernels/reductions.h"
 
 namespace gemma::kernels {
 namespace {
 
 struct Values {
   std::vector<float> x, y, out;  // (n)
+  std::vector<uint16_t> halves;  // (n): half as fp16, a little more than 0 as bf16
 };
 
 struct Kernel {
@@ -53,19 +53,30 @@ constexpr Kernel kKernels[] = {
     {"add", 1, 0, hidden, [](const KernelTable& t, Values& v) { t.add(v.x.data(), v.y.data(), v.x.size()); }},
     {"dot", 1, 0, hidden,
      [](const KernelTable& t, Values& v) { v.out[0] = t.dot(v.x.data(), v.y.data(), v.x.size()); }},
+    {"scale", 1, 0, hidden, [](const KernelTable& t, Values& v) { t.scale(v.x.data(), v.y[0], v.x.size()); }},
     {"gelu_mul", 0, 12, mlp_width,
      [](const KernelTable& t, Values& v) { t.gelu_mul(v.x.data(), v.y.data(), v.x.size()); }},
     {"softcap", 0, 8, vocabulary,
      [](const KernelTable& t, Values& v) { t.softcap(v.x.data(), 30.0f, v.x.size()); }},
+    {"float_to_f16", 0, 6, hidden,
+     [](const KernelTable& t, Values& v) { t.float_to_f16(v.x.data(), v.halves.data(), v.x.size()); }},
+    {"float_to_bf16", 0, 6, hidden,
+     [](const KernelTable& t, Values& v) { t.float_to_bf16(v.x.data(), v.halves.data(), v.x.size()); }},
+    {"f16_to_float", 0, 6, hidden,
+     [](const KernelTable& t, Values& v) { t.f16_to_float(v.halves.data(), v.out.data(), v.x.size()); }},
+    {"bf16_to_float", 0, 6, hidden,
+     [](const KernelTable& t, Values& v) { t.bf16_to_float(v.halves.data(), v.out.data(), v.x.size()); }},
 };
 
 void run(benchmark::State& state, const Kernel& kernel, Isa isa, size_t n) {
   // Below 1 in magnitude, so that whatever is done over and over stays finite; angles of cos 1, sin 0.
-  Values values = {std::vector<float>(n, 0.5f), std::vector<float>(n, 1.0f), std::vector<float>(n, 0.0f)};
+  Values values = {std::vector<float>(n, 0.5f), std::vector<float>(n, 1.0f), std::vector<float>(n, 0.0f),
+                   std::vector<uint16_t>(n, 0x3800)};
   for ([[maybe_unused]] auto _ : state) {
     kernel.run(kernel_table(isa), values);
     benchmark::DoNotOptimize(values.x.data());
     benchmark::DoNotOptimize(values.out.data());
+    benchmark::DoNotOptimize(values.halves.data());
     benchmark::ClobberMemory();
   }
   const double count = static_cast<double>(n);
@@ -73,24 +84,7 @@ void run(benchmark::State& state, const Kernel& kernel, Isa isa, size_t n) {
   state.SetItemsProcessed(static_cast<int64_t>(n) * state.iterations());
 }
 
-// The one reduction over the vocabulary that leaves a value for each: float64 sums, on no table.
-void softmax(benchmark::State& state) {
-  const size_t n = vocabulary(model_config(kModelSizes[0]));
-  const std::vector<float> logits(n, 0.5f);
-  std::vector<float> out(n);
-  for ([[maybe_unused]] auto _ : state) {
-    log_softmax(logits, out);
-    benchmark::DoNotOptimize(out.data());
-    benchmark::ClobberMemory();
-  }
-  Work work;
-  work.bytes = static_cast<double>(2 * n * sizeof(float));
-  set_rates(state, work);
-  state.SetItemsProcessed(static_cast<int64_t>(n) * state.iterations());
-}
-
 void list(const BenchmarkSettings& settings) {
-  add_benchmark(settings, Extent::kAlways, "log_softmax", softmax);
   for (const Kernel& kernel : kKernels) {
     for (const Isa isa : supported_isas()) {
       for (const std::string_view size : {kModelSizes[0], kModelSizes[4]}) {

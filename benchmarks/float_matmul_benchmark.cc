@@ -2,9 +2,8 @@
 // shares of the machine's limits (machine_share.h). A plain run has E2B's MLP on the best instruction set in
 // bf16 and f32; --full everything.
 //
-//   gemma-benchmarks --benchmark_filter='matmul_bf16/avx2/31b'
+//   gemma-benchmarks --benchmark_filter='^matmul_float/avx2/bf16/31b'
 #include <algorithm>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -12,6 +11,7 @@
 #include "benchmarks/machine_share.h"
 #include "benchmarks/model_shapes.h"
 #include "benchmarks/weight_arena.h"
+#include "engine/buffer.h"
 #include "kernels/kernel_table.h"
 
 namespace gemma::kernels {
@@ -24,9 +24,8 @@ struct Format {
   WeightFormat format;
   size_t bytes;
 };
-constexpr Format kFormats[] = {{"matmul_bf16", WeightFormat::kBf16, 2},
-                               {"matmul_f32", WeightFormat::kF32, 4},
-                               {"matmul_f16", WeightFormat::kF16, 2}};
+constexpr Format kFormats[] = {
+    {"bf16", WeightFormat::kBf16, 2}, {"f32", WeightFormat::kF32, 4}, {"f16", WeightFormat::kF16, 2}};
 
 void matmul(benchmark::State& state, const Format& format, Isa isa, const ModelShape& shape, size_t tokens) {
   const size_t row_bytes = shape.cols * format.bytes;
@@ -34,9 +33,12 @@ void matmul(benchmark::State& state, const Format& format, Isa isa, const ModelS
   const size_t copies = kArenaBytes / (rows * row_bytes);
   const std::byte* data = weight_arena();
   if (data == nullptr || copies == 0) return state.SkipWithError("the weights have no room");
-  const std::vector<float> x(tokens * shape.cols, 0.5f);
-  std::vector<float> out(tokens * rows);
-  const Activations acts = {.tokens = tokens, .cols = shape.cols, .x = x.data()};
+  // On huge pages where there are any, as the engine's.
+  Result<Buffer> x = Buffer::allocate(tokens * shape.cols * sizeof(float), "activations");
+  Result<Buffer> out = Buffer::allocate(tokens * rows * sizeof(float), "outputs");
+  if (!x || !out) return state.SkipWithError("activations have no room");
+  std::fill_n(x->as<float>(), tokens * shape.cols, 0.5f);
+  const Activations acts = {.tokens = tokens, .cols = shape.cols, .x = x->as<float>()};
   size_t copy = 0;
   for ([[maybe_unused]] auto _ : state) {
     const MatrixView w = {.format = format.format,
@@ -44,8 +46,8 @@ void matmul(benchmark::State& state, const Format& format, Isa isa, const ModelS
                           .rows = rows,
                           .cols = shape.cols,
                           .data = data + copy * rows * row_bytes};
-    kernel_table(isa).matmul_float(w, acts, 0, rows, out.data(), rows);
-    benchmark::DoNotOptimize(out.data());
+    kernel_table(isa).matmul_float(w, acts, 0, rows, out->as<float>(), rows);
+    benchmark::DoNotOptimize(out->data());
     benchmark::ClobberMemory();
     copy = (copy + 1) % copies;
   }
@@ -61,10 +63,11 @@ void list(const BenchmarkSettings& settings) {
           if (isa == Isa::kPortable && tokens > 1) continue;  // one value at a time
           const bool mlp = shape.size == kModelSizes[0] && shape.tensor_class == TensorClass::kMlp;
           const bool always = isa == supported_isas().front() && mlp && format.format != WeightFormat::kF16 &&
-                              (tokens == 1 || tokens == 32);
-          add_benchmark(settings, always ? Extent::kAlways : Extent::kFull,
-                        fmt::format("{}/{}/{}/tokens:{}", format.name, to_string(isa), shape.name, tokens),
-                        [=](benchmark::State& state) { matmul(state, format, isa, shape, tokens); });
+                              (tokens == 1 || tokens == 256);
+          add_benchmark(
+              settings, always ? Extent::kAlways : Extent::kFull,
+              fmt::format("matmul_float/{}/{}/{}/tokens:{}", to_string(isa), format.name, shape.name, tokens),
+              [=](benchmark::State& state) { matmul(state, format, isa, shape, tokens); });
         }
       }
     }

@@ -6,7 +6,10 @@
 // kCallBytes of a matrix: of a larger one (heads) its first rows, which is what a call of the engine gets
 // too.
 //
-//   gemma-benchmarks --benchmark_filter='int4_group32/avx2/e2b'
+// Names begin with the kernel's own, the one that --kernel forces: int8_group/avx2/w6g16/e2b/... is one of
+// int8_group/avx2.
+//
+//   gemma-benchmarks --benchmark_filter='^int4_group32/avx2/e2b'
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -80,19 +83,36 @@ void matmul(benchmark::State& state, const Case& c) {
     copy = (copy + 1) % copies;
   }
   set_rates(state, {static_cast<double>(bytes), static_cast<double>(rows * c.cols * c.tokens), c.isa,
-                    peak_operands(kernel.bits), c.threads});
+                    peak_operands(kernel.bits, kernel.activation_levels), c.threads});
 }
 
+std::string name_of(const MatmulOperation& kernel, Isa isa) {
+  const std::string name = fmt::format("{}/{}", kernel.name, to_string(isa));
+  return kernel.variant.empty() ? name : fmt::format("{}/{}", name, kernel.variant);
+}
+
+constexpr size_t kQuantizedTokens = 8;
+
 void quantize(benchmark::State& state, Isa isa, size_t cols, size_t group) {
-  constexpr size_t kTokens = 8;
-  const std::vector<float> x(kTokens * cols, 0.75f);
+  const std::vector<float> x(kQuantizedTokens * cols, 0.75f);
   std::vector<int8_t> q(x.size());
   std::vector<float> scales(x.size() / group);
   std::vector<int32_t> sums(scales.size());
   for ([[maybe_unused]] auto _ : state) {
-    kernel_table(isa).quantize_activations(x.data(), kTokens, cols, group, 127, q.data(), scales.data(),
-                                           sums.data());
+    kernel_table(isa).quantize_activations(x.data(), kQuantizedTokens, cols, group, 127, q.data(),
+                                           scales.data(), sums.data());
     benchmark::DoNotOptimize(q.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(x.size()) * state.iterations());
+}
+
+void quantize_static(benchmark::State& state, Isa isa, size_t cols) {
+  const std::vector<float> x(kQuantizedTokens * cols, 0.75f);
+  std::vector<uint8_t> u(x.size());
+  for ([[maybe_unused]] auto _ : state) {
+    kernel_table(isa).quantize_static(x.data(), x.size(), 1.0f / 127, u.data());
+    benchmark::DoNotOptimize(u.data());
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(static_cast<int64_t>(x.size()) * state.iterations());
@@ -110,7 +130,7 @@ void list_matmuls(const BenchmarkSettings& settings) {
           const bool always = isa == best && mlp && tokens != 4 && tokens != 32;
           const Case one = {kernel, isa, shape.rows, shape.cols, tokens, 1};
           add_benchmark(settings, always ? Extent::kAlways : Extent::kFull,
-                        fmt::format("{}/{}/{}/tokens:{}", kernel.name, to_string(isa), shape.name, tokens),
+                        fmt::format("{}/{}/tokens:{}", name_of(kernel, isa), shape.name, tokens),
                         [one](benchmark::State& state) { matmul(state, one); });
         }
       }
@@ -136,8 +156,7 @@ void list_teams(const BenchmarkSettings& settings) {
         const Case one = {kernel, isa, shape.rows, shape.cols, tokens, threads};
         add_benchmark(
             settings, &kernel == matmul_operations().data() ? Extent::kAlways : Extent::kFull,
-            fmt::format("{}/{}/{}/tokens:{}/threads:{}", kernel.name, to_string(isa), shape.name, tokens,
-                        threads),
+            fmt::format("{}/{}/tokens:{}/threads:{}", name_of(kernel, isa), shape.name, tokens, threads),
             [one](benchmark::State& state) { matmul(state, one); }, true);
       }
     }
@@ -148,11 +167,14 @@ const ListBenchmarks kTeams(list_teams);
 void list_quantization(const BenchmarkSettings& settings) {
   const size_t cols = model_config(kModelSizes[0]).layers.back().intermediate_size;
   for (const Isa isa : supported_isas()) {
+    const Extent extent = isa == supported_isas().front() ? Extent::kAlways : Extent::kFull;
     for (const size_t group : {kGroup, cols}) {
-      add_benchmark(settings, isa == supported_isas().front() ? Extent::kAlways : Extent::kFull,
-                    fmt::format("quantize_activations/{}/group:{}", to_string(isa), group),
+      add_benchmark(settings, extent,
+                    fmt::format("quantize_activations/{}/cols:{}/group:{}", to_string(isa), cols, group),
                     [=](benchmark::State& state) { quantize(state, isa, cols, group); });
     }
+    add_benchmark(settings, extent, fmt::format("quantize_static/{}/cols:{}", to_string(isa), cols),
+                  [=](benchmark::State& state) { quantize_static(state, isa, cols); });
   }
 }
 const ListBenchmarks kQuantization(list_quantization);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -33,10 +34,10 @@ double bandwidth_of(size_t threads) {
   return 0;
 }
 
-double peak_of(Isa isa, PeakOperands operands) {
-  static std::map<std::pair<Isa, PeakOperands>, double> known;
-  const auto [at, is_new] = known.try_emplace({isa, operands}, 0.0);
-  if (is_new) at->second = measure_multiply_adds(isa, operands).value_or(0);
+double peak_of(Isa isa, PeakOperands operands, size_t threads) {
+  static std::map<std::tuple<Isa, PeakOperands, size_t>, double> known;
+  const auto [at, is_new] = known.try_emplace({isa, operands, threads}, 0.0);
+  if (is_new) at->second = measure_multiply_adds(isa, operands, threads).value_or(0);
   return at->second;
 }
 
@@ -50,7 +51,6 @@ constexpr auto kRate = benchmark::Counter::kIsIterationInvariantRate;
 }  // namespace
 
 void set_rates(benchmark::State& state, const Work& work) {
-  const double threads = static_cast<double>(work.threads);
   if (work.bytes > 0) {
     state.counters["GB/s"] = benchmark::Counter(work.bytes * 1e-9, kRate);
     const double limit = bandwidth_of(work.threads);
@@ -58,8 +58,9 @@ void set_rates(benchmark::State& state, const Work& work) {
   }
   if (work.macs > 0) {
     state.counters["MAC/s"] = benchmark::Counter(work.macs, kRate);
-    state.counters["MAC/cycle"] = benchmark::Counter(work.macs * cycle() / threads, kRate);
-    const double peak = peak_of(work.isa, work.operands) * threads;
+    state.counters["MAC/cycle"] =
+        benchmark::Counter(work.macs * cycle() / static_cast<double>(work.threads), kRate);
+    const double peak = peak_of(work.isa, work.operands, work.threads);
     if (peak > 0) state.counters["of_peak"] = benchmark::Counter(work.macs / peak, kRate);
   }
 }
@@ -75,20 +76,25 @@ void list_limits(const BenchmarkSettings& settings) {
   constexpr std::pair<PeakOperands, const char*> kOperands[] = {{PeakOperands::kInt2, "int2"},
                                                                 {PeakOperands::kInt4, "int4"},
                                                                 {PeakOperands::kInt8, "int8"},
+                                                                {PeakOperands::kInt8ByInt4, "int8_by_int4"},
                                                                 {PeakOperands::kFloat32, "float32"}};
   for (const Isa isa : kernels::supported_isas()) {
     for (const auto& [operands, name] : kOperands) {
       if (kernels::find_peak_loop(isa, operands) == nullptr) continue;
-      add_benchmark(settings, Extent::kAlways, fmt::format("limit/{}/{}", name, to_string(isa)),
-                    [isa, operands = operands](benchmark::State& state) {
-                      double peak = 0;
-                      for ([[maybe_unused]] auto _ : state) peak = peak_of(isa, operands);
-                      state.counters["MAC/s"] = peak;
-                      state.counters["MAC/cycle"] = peak * cycle();
-                    });
+      for (const size_t threads : thread_counts()) {
+        add_benchmark(settings, Extent::kAlways,
+                      fmt::format("limit/{}/{}/threads:{}", name, to_string(isa), threads),
+                      [isa, operands = operands, threads](benchmark::State& state) {
+                        double peak = 0;
+                        for ([[maybe_unused]] auto _ : state) peak = peak_of(isa, operands, threads);
+                        state.counters["MAC/s"] = peak;
+                        state.counters["MAC/cycle"] = peak * cycle() / static_cast<double>(threads);
+                      });
+      }
     }
   }
 }
+
 const std::vector<size_t>& thread_counts() {
   static const std::vector<size_t> counts = [] {
     std::vector<size_t> all;

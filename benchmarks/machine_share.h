@@ -3,8 +3,9 @@
 //
 //   GB/s       bytes read per second; of_read the same as a share of what so many threads can read
 //   MAC/s      multiply-adds per second; MAC/cycle of one thread, a cycle being one dependent addition
-//   of_peak    multiply-adds as a share of those of so many threads on registers alone, by the best
-//              instruction that the kernel's instruction set has for such operands (kernels/peak_loops.h)
+//   of_peak    multiply-adds as a share of those that so many threads do at once on registers alone, by the
+//              best instruction that the kernel's instruction set has for such operands
+//              (kernels/peak_loops.h)
 //
 // Google Benchmark marks shares with "/s" like every rate; they are plain numbers, 1 being the limit. A
 // kernel is as good as the larger of its shares: the one that bounds it.

@@ -6,7 +6,7 @@
 // The file has the MLP matrices of eight layers of E2B (453 MB). It is written to the temporary folder and
 // removed at the end.
 //
-//   gemma-benchmarks --benchmark_filter='recover|pack|read_file'
+//   gemma-benchmarks --benchmark_filter='^(recover_grid|q4_0_textbook|symmetric_levels|pack|read_file)'
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -129,6 +129,21 @@ void textbook(benchmark::State& state, Isa isa) {
   count_bytes(state, w.size());
 }
 
+// Rows for formats of one scale each.
+void symmetric(benchmark::State& state, Isa isa) {
+  const std::vector<float> w = floats_on_grid(kernels::kPanelRows);
+  std::vector<int8_t> levels(w.size());
+  const kernels::KernelTable& table = kernels::kernel_table(isa);
+  for (auto _ : state) {
+    for (size_t row = 0; row < w.size(); row += kHidden) {
+      const float scale = table.absmax(w.data() + row, kHidden) / 127;
+      table.symmetric_levels(w.data() + row, kHidden, scale, 8, levels.data() + row);
+    }
+    benchmark::DoNotOptimize(levels.data());
+  }
+  count_bytes(state, w.size());
+}
+
 void pack_panels(benchmark::State& state, kernels::WeightFormat format) {
   const std::vector<int8_t> levels(kernels::kPanelRows * kHidden, 3);
   const std::vector<uint16_t> scales(levels.size() / kGroup, 0x3c00);
@@ -186,8 +201,9 @@ void pack_file(benchmark::State& state) {
 const bool registered = [] {
   for (Isa isa : kernels::supported_isas()) {
     const std::string name(kernels::to_string(isa));
-    benchmark::RegisterBenchmark(("recover/" + name).c_str(), recover, isa);
-    benchmark::RegisterBenchmark(("textbook/" + name).c_str(), textbook, isa);
+    benchmark::RegisterBenchmark(("recover_grid/" + name).c_str(), recover, isa);
+    benchmark::RegisterBenchmark(("q4_0_textbook/" + name).c_str(), textbook, isa);
+    benchmark::RegisterBenchmark(("symmetric_levels/" + name + "/with_absmax").c_str(), symmetric, isa);
   }
   benchmark::RegisterBenchmark("pack_panels/int4_group32", pack_panels, kernels::WeightFormat::kInt4Group32);
   benchmark::RegisterBenchmark("pack_panels/int8_channel", pack_panels, kernels::WeightFormat::kInt8Channel);

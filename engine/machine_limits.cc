@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fstream>
 #include <memory>
+#include <numeric>
 #include <string>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -96,7 +99,8 @@ uint64_t last_cache_bytes() {
   return bytes;
 }
 
-std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOperands operands) {
+std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOperands operands,
+                                            size_t threads) {
   const kernels::PeakLoop* loop = kernels::find_peak_loop(isa, operands);
   const auto supported = kernels::supported_isas();
   if (loop == nullptr || std::find(supported.begin(), supported.end(), isa) == supported.end()) {
@@ -104,12 +108,22 @@ std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOpera
   }
   constexpr double kMacs = 1e8;  // a millisecond or so: short enough that some try is left undisturbed
   const size_t rounds = static_cast<size_t>(kMacs / loop->macs);
+  const ThreadTeam team(threads);
+  std::vector<double> rates(team.size());
   double best = 0;
   for (int attempt = 0; attempt < 30; ++attempt) {
-    const double begin = thread_seconds();
-    loop->run(rounds);
-    const double seconds = std::max(thread_seconds() - begin, 1e-9);
-    best = std::max(best, static_cast<double>(rounds) * loop->macs / seconds);
+    // Spread out: a host that takes a core away for 50 ms once spoiled all attempts of two threads in a row.
+    if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::atomic<size_t> arrived{0};
+    team.together([&](size_t thread, size_t together) {
+      // They begin at once, or the first would be done before the last is awake.
+      for (++arrived; arrived < together;) std::this_thread::yield();
+      const double begin = thread_seconds();
+      loop->run(rounds);
+      const double seconds = std::max(thread_seconds() - begin, 1e-9);
+      rates[thread] = static_cast<double>(rounds) * loop->macs / seconds;
+    });
+    best = std::max(best, std::accumulate(rates.begin(), rates.end(), 0.0));
   }
   return best;
 }

@@ -26,9 +26,10 @@ double thread_seconds();
 // Of the last level of cache of the first CPU; 0 where the system does not tell.
 uint64_t last_cache_bytes();
 
-// Multiply-adds per second of one thread; nothing where the instruction set has no instructions for it or is
-// not supported by this CPU.
-std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOperands operands);
+// Multiply-adds per second of `threads` threads at once (they may share a clock, a core or a budget of
+// power); nothing where the instruction set has no instructions for it or is not supported by this CPU.
+std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOperands operands,
+                                            size_t threads = 1);
 
 struct ReadBandwidth {
   size_t threads = 0;

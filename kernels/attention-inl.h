@@ -3,7 +3,7 @@
 //
 // Per block of 64 keys: scores by tiles of 4 keys and kQueries queries, whose 4 sums are reduced together;
 // then the values by tiles of kQueries queries and kMixVectors vectors of the head, all keys of the block in
-// registers. At head_dim 256 and 16 lanes a score tile is 256 multiply-adds to 44 instructions of reduction,
+// registers. At head_dim 256 and 16 lanes a score tile is 256 multiply-adds to 52 instructions of reduction,
 // a value tile 1024 to 32 loads and stores. Scales of int8 levels multiply the scores and the weights of a
 // block, not its numbers.
 

@@ -31,73 +31,144 @@ namespace HWY_NAMESPACE {
 
 constexpr size_t kBlock = 512;  // columns; a multiple of every vector length
 
-// sums[r][t] = dot product of weight row r (of R, `row_stride` elements apart) and token t (of T).
+// What a tile multiplies at a time: 24 sums (12 with AVX2, which has 16 registers and not 32), so that every
+// vector of weights serves up to 6 tokens and every vector of activations up to 4 rows (2 with AVX2: there
+// converting bf16, two instructions a vector, must not compete with the multiply-adds).
+constexpr size_t kTileTokens = 6;
+constexpr size_t tile_rows(size_t tokens) {
+  return HWY_TARGET == HWY_AVX2 && tokens > 3 ? 2 : 4;
+}
+
+// Many tokens go through the columns of a slice block by block, and what they multiply meanwhile lies in the
+// caches: 64 rows of a block of weights (64 KB of bf16) in the second level, the block of 6 tokens (12 KB) in
+// the first. The totals of the slice wait beside them: 96 KB at 16 lanes, read and written once a block.
+constexpr size_t kSliceRows = 64, kSliceTokens = 4 * kTileTokens;
+
+// totals[r * kSliceTokens + t] += sum over n <= kBlock columns, whole vectors of them, of weight row r (of R,
+// `row_stride` elements apart) times token t (of T); the first block's sums are added to zero.
 template <size_t R, size_t T, typename W>
-HWY_INLINE void dot_tile(const W* w, size_t row_stride, const float* x, size_t x_stride, size_t n, float* out,
-                         size_t out_stride) {
+HWY_NOINLINE void add_block(const W* w, size_t row_stride, const float* x, size_t x_stride, size_t n,
+                            bool is_first, float* totals) {
+  // All loops over sums are unrolled in full, or GCC 12 keeps the sums in memory before and after.
   const size_t lanes = hn::Lanes(kFloats);
-  Vector total[R][T];
+  Vector acc[R][T];
+#pragma GCC unroll 4
   for (size_t r = 0; r < R; ++r) {
-    for (size_t t = 0; t < T; ++t) total[r][t] = hn::Zero(kFloats);
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) acc[r][t] = hn::Zero(kFloats);
   }
-  for (size_t block = 0; block < n; block += kBlock) {
-    const size_t end = std::min(n, block + kBlock);
-    Vector acc[R][T];
-    for (size_t r = 0; r < R; ++r) {
-      for (size_t t = 0; t < T; ++t) acc[r][t] = hn::Zero(kFloats);
-    }
-    size_t k = block;
-    for (; k + lanes <= end; k += lanes) {
-      Vector xs[T];
-      for (size_t t = 0; t < T; ++t) xs[t] = load(x + t * x_stride + k);
-      for (size_t r = 0; r < R; ++r) {
-        const Vector ws = load(w + r * row_stride + k);
-        for (size_t t = 0; t < T; ++t) acc[r][t] = hn::MulAdd(ws, xs[t], acc[r][t]);
-      }
-    }
-    if (k < end) {
-      for (size_t r = 0; r < R; ++r) {
-        const Vector ws = load_tail(w + r * row_stride + k, end - k);
-        for (size_t t = 0; t < T; ++t) {
-          acc[r][t] = hn::MulAdd(ws, load_tail(x + t * x_stride + k, end - k), acc[r][t]);
-        }
-      }
-    }
-    for (size_t r = 0; r < R; ++r) {
-      for (size_t t = 0; t < T; ++t) total[r][t] = hn::Add(total[r][t], acc[r][t]);
-    }
-  }
-  for (size_t r = 0; r < R; ++r) {
+  for (size_t k = 0; k < n; k += lanes) {
+    Vector ws[R];
+#pragma GCC unroll 4
+    for (size_t r = 0; r < R; ++r) ws[r] = in_register(load(w + r * row_stride + k));
+#pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
-      out[t * out_stride + r] = hn::GetLane(hn::SumOfLanes(kFloats, total[r][t]));
+      const Vector xs = in_register(load(x + t * x_stride + k));
+#pragma GCC unroll 4
+      for (size_t r = 0; r < R; ++r) acc[r][t] = hn::MulAdd(ws[r], xs, acc[r][t]);
+    }
+  }
+  alignas(64) static constexpr float kZeros[hn::MaxLanes(Floats())] = {};
+  const float* before = is_first ? kZeros : totals;
+  const size_t step = is_first ? 0 : lanes;
+#pragma GCC unroll 4
+  for (size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) {
+      const Vector total = hn::Load(kFloats, before + (r * kSliceTokens + t) * step);
+      hn::Store(hn::Add(total, acc[r][t]), kFloats, totals + (r * kSliceTokens + t) * lanes);
     }
   }
 }
 
-// Four rows at a time so that each activation vector loaded is used four times, three tokens at a time so
-// that each weight vector is used three times: 12 sums, 4 + 3 operands fit the 16 registers of AVX2.
+// The same for columns that end inside a vector: with zeros behind them.
+template <size_t R, size_t T, typename W>
+HWY_NOINLINE void add_ragged_block(const W* w, size_t row_stride, const float* x, size_t x_stride, size_t n,
+                                   bool is_first, float* totals) {
+  const size_t lanes = hn::Lanes(kFloats), padded = (n + lanes - 1) / lanes * lanes;
+  W weights[R][kBlock];
+  float activations[T][kBlock];
+  for (size_t r = 0; r < R; ++r) {
+    std::memcpy(weights[r], w + r * row_stride, n * sizeof(W));
+    std::memset(weights[r] + n, 0, (padded - n) * sizeof(W));
+  }
+  for (size_t t = 0; t < T; ++t) {
+    std::copy_n(x + t * x_stride, n, activations[t]);
+    std::fill(activations[t] + n, activations[t] + padded, 0.0f);
+  }
+  add_block<R, T>(weights[0], kBlock, activations[0], kBlock, padded, is_first, totals);
+}
+
+// The same for any number of rows and T tokens.
 template <size_t T, typename W>
-HWY_INLINE void matmul_tokens(const W* w, size_t cols, const float* x, size_t row0, size_t row1, float* out,
-                              size_t out_stride) {
-  size_t r = row0;
-  for (; r + 4 <= row1; r += 4) dot_tile<4, T>(w + r * cols, cols, x, cols, cols, out + r, out_stride);
-  for (; r < row1; ++r) dot_tile<1, T>(w + r * cols, cols, x, cols, cols, out + r, out_stride);
+HWY_INLINE void add_rows(const W* w, size_t row_stride, size_t rows, const float* x, size_t x_stride,
+                         size_t n, bool is_first, float* totals) {
+  constexpr size_t kRows = tile_rows(T);
+  const size_t lanes = hn::Lanes(kFloats);
+  const bool whole = n % lanes == 0;
+  size_t r = 0;
+  for (; r + kRows <= rows; r += kRows) {
+    (whole ? add_block<kRows, T, W> : add_ragged_block<kRows, T, W>)(w + r * row_stride, row_stride, x,
+                                                                     x_stride, n, is_first,
+                                                                     totals + r * kSliceTokens * lanes);
+  }
+  for (; r < rows; ++r) {
+    (whole ? add_block<1, T, W> : add_ragged_block<1, T, W>)(w + r * row_stride, row_stride, x, x_stride, n,
+                                                             is_first, totals + r * kSliceTokens * lanes);
+  }
+}
+
+// The same for up to T tokens.
+template <size_t T, typename W>
+HWY_INLINE void add_tokens(const W* w, size_t row_stride, size_t rows, const float* x, size_t tokens,
+                           size_t n, bool is_first, float* totals) {
+  if constexpr (T > 1) {
+    if (tokens < T) return add_tokens<T - 1>(w, row_stride, rows, x, tokens, n, is_first, totals);
+  }
+  add_rows<T>(w, row_stride, rows, x, row_stride, n, is_first, totals);
+}
+
+// out[t * out_stride + r] for up to kSliceRows rows and kSliceTokens tokens, all `cols` long and apart.
+template <typename W>
+HWY_NOINLINE void matmul_slice(const W* w, size_t rows, size_t cols, const float* x, size_t tokens,
+                               float* out, size_t out_stride) {
+  const size_t lanes = hn::Lanes(kFloats);
+  alignas(64) float totals[kSliceRows * kSliceTokens * hn::MaxLanes(Floats())];
+  const auto total = [&](size_t r, size_t t)
+                         HWY_ATTR { return hn::Load(kFloats, totals + (r * kSliceTokens + t) * lanes); };
+  size_t k = 0;
+  do {  // once even for no columns: totals of nothing are 0
+    for (size_t t = 0; t < tokens; t += kTileTokens) {
+      add_tokens<kTileTokens>(w + k, cols, rows, x + t * cols + k, std::min(kTileTokens, tokens - t),
+                              std::min(kBlock, cols - k), k == 0, totals + t * lanes);
+    }
+    k += kBlock;
+  } while (k < cols);
+  for (size_t t = 0; t < tokens; ++t) {
+    float* row = out + t * out_stride;
+    size_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+      store_sums(total(r, t), total(r + 1, t), total(r + 2, t), total(r + 3, t), row + r);
+    }
+    for (; r < rows; ++r) {
+      const Vector none = hn::Zero(kFloats);
+      float sums[4];
+      store_sums(total(r, t), none, none, none, sums);
+      row[r] = sums[0];
+    }
+  }
 }
 
 template <typename W>
 HWY_INLINE void matmul_as(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                           size_t out_stride) {
   const W* weights = reinterpret_cast<const W*>(w.data);
-  // 64 rows of weights at a time over all tokens: the slice stays in the second-level cache.
-  constexpr size_t kSlice = 64;
-  for (size_t r0 = row0; r0 < row1; r0 += kSlice) {
-    const size_t r1 = std::min(row1, r0 + kSlice);
-    size_t t = 0;
-    for (; t + 3 <= acts.tokens; t += 3) {
-      matmul_tokens<3>(weights, w.cols, acts.x + t * w.cols, r0, r1, out + t * out_stride, out_stride);
-    }
-    for (; t < acts.tokens; ++t) {
-      matmul_tokens<1>(weights, w.cols, acts.x + t * w.cols, r0, r1, out + t * out_stride, out_stride);
+  // Few tokens read a matrix but once, and best in long runs: a few rows at a time from end to end.
+  const size_t slice = acts.tokens <= kTileTokens ? tile_rows(acts.tokens) : kSliceRows;
+  for (size_t r = row0; r < row1; r += slice) {
+    for (size_t t = 0; t < acts.tokens; t += kSliceTokens) {
+      matmul_slice(weights + r * w.cols, std::min(slice, row1 - r), w.cols, acts.x + t * w.cols,
+                   std::min(kSliceTokens, acts.tokens - t), out + t * out_stride + r, out_stride);
     }
   }
 }
@@ -116,7 +187,7 @@ inline void matmul_float(const MatrixView& w, const Activations& acts, size_t ro
 
 inline float dot(const float* a, const float* b, size_t n) {
   float sum = 0;
-  dot_tile<1, 1>(a, 0, b, 0, n, &sum, 0);
+  matmul_slice(a, 1, n, b, 1, &sum, 0);
   return sum;
 }
 

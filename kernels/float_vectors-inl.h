@@ -39,6 +39,17 @@ HWY_INLINE Vector load(const T* p) {
   }
 }
 
+// Holds a loaded vector in its register: left alone, GCC 12 loads it anew in each of several multiply-adds,
+// and loads are then what bounds them (13.4 multiply-adds a cycle on Zen 4 instead of 15.9).
+HWY_INLINE Vector in_register(Vector v) {
+#if HWY_ARCH_X86
+  asm("" : "+v"(v.raw));
+#elif HWY_ARCH_ARM_A64
+  asm("" : "+w"(v.raw));
+#endif
+  return v;
+}
+
 // The last n < Lanes values, zeros behind them; never reads beyond p + n.
 template <typename T>
 HWY_INLINE Vector load_tail(const T* p, size_t n) {

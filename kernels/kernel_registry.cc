@@ -54,25 +54,26 @@ constexpr Operation kOperations[] = {
 static_assert(sizeof(KernelTable) == (1 + std::size(kOperations)) * sizeof(void*),
               "an entry of KernelTable has no name: add its line to kOperations");
 
-// What can be multiplied by whole numbers. Formats that share an entry have a line each.
+// What can be multiplied by whole numbers, under the names above. Formats that share an entry have a line
+// each.
 constexpr MatmulOperation kMatmuls[] = {
-    {"int4_group32", WeightFormat::kInt4Group32, 4, 0, ActivationKind::kInt8Group, 127,
+    {"int4_group32", "", WeightFormat::kInt4Group32, 4, 0, ActivationKind::kInt8Group, 127,
      &KernelTable::matmul_int4_group32},
-    {"int4_channel", WeightFormat::kInt4Channel, 4, 0, ActivationKind::kInt8Token, 127,
+    {"int4_channel", "", WeightFormat::kInt4Channel, 4, 0, ActivationKind::kInt8Token, 127,
      &KernelTable::matmul_int4_channel},
-    {"int8_channel", WeightFormat::kInt8Channel, 8, 0, ActivationKind::kInt8Token, 127,
+    {"int8_channel", "", WeightFormat::kInt8Channel, 8, 0, ActivationKind::kInt8Token, 127,
      &KernelTable::matmul_int8_channel},
-    {"int8_channel_a4", WeightFormat::kInt8Channel, 8, 0, ActivationKind::kInt4Token, 7,
+    {"int8_channel", "a4", WeightFormat::kInt8Channel, 8, 0, ActivationKind::kInt4Token, 7,
      &KernelTable::matmul_int8_channel},
-    {"int8_group32", WeightFormat::kInt8Group, 8, 32, ActivationKind::kInt8Group, 127,
+    {"int8_group", "w8g32", WeightFormat::kInt8Group, 8, 32, ActivationKind::kInt8Group, 127,
      &KernelTable::matmul_int8_group},
-    {"int6_group16", WeightFormat::kInt8Group, 6, 16, ActivationKind::kInt8Group, 127,
+    {"int8_group", "w6g16", WeightFormat::kInt8Group, 6, 16, ActivationKind::kInt8Group, 127,
      &KernelTable::matmul_int8_group},
-    {"int2_static", WeightFormat::kInt2Channel, 2, 0, ActivationKind::kInt8Static, 127,
+    {"int2_static", "", WeightFormat::kInt2Channel, 2, 0, ActivationKind::kInt8Static, 127,
      &KernelTable::matmul_int2_static},
-    {"int4_static", WeightFormat::kInt4Channel, 4, 0, ActivationKind::kInt8Static, 127,
+    {"int4_static", "", WeightFormat::kInt4Channel, 4, 0, ActivationKind::kInt8Static, 127,
      &KernelTable::matmul_int4_static},
-    {"int8_static", WeightFormat::kInt8Channel, 8, 0, ActivationKind::kInt8Static, 127,
+    {"int8_static", "", WeightFormat::kInt8Channel, 8, 0, ActivationKind::kInt8Static, 127,
      &KernelTable::matmul_int8_static},
 };
 

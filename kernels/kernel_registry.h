@@ -14,7 +14,8 @@ namespace gemma::kernels {
 
 // An integer matmul: what the tests and benchmarks of all of them need to know.
 struct MatmulOperation {
-  std::string_view name;  // "int4_group32"
+  std::string_view name;     // the operation's: "int4_group32"
+  std::string_view variant;  // "w6g16" where several formats share an operation; else empty
   WeightFormat format;
   int bits;
   size_t group;  // of kInt8Group; else 0

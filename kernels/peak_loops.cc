@@ -117,20 +117,25 @@ template <size_t kDepth>
   }
 }
 
-constexpr size_t kShallow = 8, kDeep = 32;  // steps that stay in 16 bits: 15 * 128 * 2 * 8, 3 * 128 * 2 * 32
+// Steps that stay in 16 bits: 15 * 128 * 2 * 8 and 255 * 7 * 2 * 8; 3 * 128 * 2 * 32.
+constexpr size_t kShallow = 8, kDeep = 32;
 constexpr PeakLoop kLoops[] = {
     {Isa::kAvx512Vnni, PeakOperands::kInt2, "vpdpbusd, 512 bits", 64 * kSums, dpbusd512},
     {Isa::kAvx512Vnni, PeakOperands::kInt4, "vpdpbusd, 512 bits", 64 * kSums, dpbusd512},
     {Isa::kAvx512Vnni, PeakOperands::kInt8, "vpdpbusd, 512 bits", 64 * kSums, dpbusd512},
+    {Isa::kAvx512Vnni, PeakOperands::kInt8ByInt4, "vpdpbusd, 512 bits", 64 * kSums, dpbusd512},
     {Isa::kAvx512Vnni, PeakOperands::kFloat32, "vfmadd, 512 bits", 16 * kSums, fma512},
     {Isa::kAvxVnni, PeakOperands::kInt2, "vpdpbusd, 256 bits", 32 * kSums, dpbusd256},
     {Isa::kAvxVnni, PeakOperands::kInt4, "vpdpbusd, 256 bits", 32 * kSums, dpbusd256},
     {Isa::kAvxVnni, PeakOperands::kInt8, "vpdpbusd, 256 bits", 32 * kSums, dpbusd256},
+    {Isa::kAvxVnni, PeakOperands::kInt8ByInt4, "vpdpbusd, 256 bits", 32 * kSums, dpbusd256},
     {Isa::kAvxVnni, PeakOperands::kFloat32, "vfmadd, 256 bits", 8 * kSums, fma256},
     {Isa::kAvx2, PeakOperands::kInt2, "vpmaddubsw, 32 to a vpmaddwd", 32 * kSums* kDeep, maddubs256<kDeep>},
     {Isa::kAvx2, PeakOperands::kInt4, "vpmaddubsw, 8 to a vpmaddwd", 32 * kSums* kShallow,
      maddubs256<kShallow>},
     {Isa::kAvx2, PeakOperands::kInt8, "vpmaddubsw and vpmaddwd", 32 * kSums, maddubs256<1>},
+    {Isa::kAvx2, PeakOperands::kInt8ByInt4, "vpmaddubsw, 8 to a vpmaddwd", 32 * kSums* kShallow,
+     maddubs256<kShallow>},
     {Isa::kAvx2, PeakOperands::kFloat32, "vfmadd, 256 bits", 8 * kSums, fma256},
 };
 
@@ -182,10 +187,12 @@ constexpr PeakLoop kLoops[] = {
     {Isa::kNeonI8mm, PeakOperands::kInt2, "smmla", 32 * kSums, smmla},
     {Isa::kNeonI8mm, PeakOperands::kInt4, "smmla", 32 * kSums, smmla},
     {Isa::kNeonI8mm, PeakOperands::kInt8, "smmla", 32 * kSums, smmla},
+    {Isa::kNeonI8mm, PeakOperands::kInt8ByInt4, "smmla", 32 * kSums, smmla},
     {Isa::kNeonI8mm, PeakOperands::kFloat32, "fmla", 4 * kSums, fmla},
     {Isa::kNeonDotprod, PeakOperands::kInt2, "sdot", 16 * kSums, sdot},
     {Isa::kNeonDotprod, PeakOperands::kInt4, "sdot", 16 * kSums, sdot},
     {Isa::kNeonDotprod, PeakOperands::kInt8, "sdot", 16 * kSums, sdot},
+    {Isa::kNeonDotprod, PeakOperands::kInt8ByInt4, "sdot", 16 * kSums, sdot},
     {Isa::kNeonDotprod, PeakOperands::kFloat32, "fmla", 4 * kSums, fmla},
     {Isa::kNeon, PeakOperands::kFloat32, "fmla", 4 * kSums, fmla},
 };
@@ -209,8 +216,10 @@ const PeakLoop* find_peak_loop(Isa isa, PeakOperands operands) {
   return nullptr;
 }
 
-PeakOperands peak_operands(int bits) {
-  return bits <= 2 ? PeakOperands::kInt2 : bits <= 4 ? PeakOperands::kInt4 : PeakOperands::kInt8;
+PeakOperands peak_operands(int bits, int activation_levels) {
+  if (bits <= 2) return PeakOperands::kInt2;
+  if (bits <= 4) return PeakOperands::kInt4;
+  return activation_levels <= 7 ? PeakOperands::kInt8ByInt4 : PeakOperands::kInt8;
 }
 
 }  // namespace gemma::kernels

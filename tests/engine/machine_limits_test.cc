@@ -41,7 +41,10 @@ TEST_CASE("multiply-adds are told of instruction sets with instructions for them
   using kernels::PeakOperands;
   CHECK(!measure_multiply_adds(Isa::kPortable, PeakOperands::kInt4));
   const Isa best = kernels::supported_isas().front();
-  if (best != Isa::kPortable) CHECK(measure_multiply_adds(best, PeakOperands::kFloat32).value_or(0) > 0);
+  if (best != Isa::kPortable) {
+    CHECK(measure_multiply_adds(best, PeakOperands::kFloat32).value_or(0) > 0);
+    CHECK(measure_multiply_adds(best, PeakOperands::kFloat32, 3).value_or(0) > 0);
+  }
   // No CPU has both.
   const bool arm = kernels::find_peak_loop(Isa::kAvx2, PeakOperands::kInt4) == nullptr;
   CHECK(!measure_multiply_adds(arm ? Isa::kAvx2 : Isa::kNeonDotprod, PeakOperands::kInt4));

@@ -59,6 +59,15 @@ TEST_CASE("every kernel has one name, and the definition of every operation is a
     CHECK(names.contains(std::string(operation) + "/portable"));
 }
 
+TEST_CASE("a matmul goes by the name that forces its kernel") {
+  for (const MatmulOperation& operation : matmul_operations()) {
+    CAPTURE(operation.name);
+    KernelTable table = kernel_table(supported_isas().front());
+    CHECK(force_kernel(std::string(operation.name) + "/portable", table));
+    CHECK((table.*operation.entry == kernel_table(Isa::kPortable).*operation.entry));
+  }
+}
+
 TEST_CASE("a table's chosen kernels are its own instruction set's where there are any") {
   for (Isa isa : supported_isas()) {
     CAPTURE(to_string(isa));

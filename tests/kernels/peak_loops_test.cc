@@ -8,7 +8,7 @@ namespace gemma::kernels {
 namespace {
 
 constexpr PeakOperands kAll[] = {PeakOperands::kInt2, PeakOperands::kInt4, PeakOperands::kInt8,
-                                 PeakOperands::kFloat32};
+                                 PeakOperands::kInt8ByInt4, PeakOperands::kFloat32};
 
 TEST_CASE("every instruction set of this CPU but the plain ones has a bound for all operands") {
   for (Isa isa : supported_isas()) {
@@ -30,10 +30,15 @@ TEST_CASE("every instruction set of this CPU but the plain ones has a bound for 
 }
 
 TEST_CASE("weights of fewer bits are bound by sums in 16 bits, those of more are not") {
-  CHECK(peak_operands(2) == PeakOperands::kInt2);
-  CHECK(peak_operands(4) == PeakOperands::kInt4);
-  CHECK(peak_operands(6) == PeakOperands::kInt8);
-  CHECK(peak_operands(8) == PeakOperands::kInt8);
+  CHECK(peak_operands(2, 127) == PeakOperands::kInt2);
+  CHECK(peak_operands(4, 127) == PeakOperands::kInt4);
+  CHECK(peak_operands(6, 127) == PeakOperands::kInt8);
+  CHECK(peak_operands(8, 127) == PeakOperands::kInt8);
+}
+
+TEST_CASE("activations of 4 bits leave weights of 8 room for sums in 16 bits") {
+  CHECK(peak_operands(8, 7) == PeakOperands::kInt8ByInt4);
+  CHECK(peak_operands(4, 7) == PeakOperands::kInt4);
 }
 
 }  // namespace
