@@ -166,8 +166,8 @@ TEST_CASE("a decoded token allocates nothing where rows are read from a packed f
     const std::unique_ptr<Model> source = load(golden("tiny-ple"), scheme);
     std::filesystem::copy_file(golden("tiny-ple") + "/config.json", folder.path / "config.json",
                                std::filesystem::copy_options::overwrite_existing);
-    const auto packed = export_packed(source->config(), source->source(), source->scheme(), source->team(),
-                                      (folder.path / "model.safetensors").string(), {});
+    const auto packed = export_packed(source->config(), source->source(), source->scheme(), source->kernels(),
+                                      source->team(), (folder.path / "model.safetensors").string(), {});
     REQUIRE_MESSAGE(packed.has_value(), packed.error().message());
     for (const Placement placement : {Placement::kCopied, Placement::kMapped}) {
       CAPTURE(scheme);
@@ -190,7 +190,7 @@ TEST_CASE("a decoded token allocates nothing where rows are read from a GGUF fil
   const GgufContent content = {
       &model.config(), &model.generation_config(), model.tokenizer(), &model.source(), "", "test"};
   for (const GgufTensorType type : {GgufTensorType::kQ4_0, GgufTensorType::kQ8_0, GgufTensorType::kF16}) {
-    const auto written = export_gguf(content, type, path, model.team(), {});
+    const auto written = export_gguf(content, type, path, model.kernels(), model.team(), {});
     REQUIRE_MESSAGE(written.has_value(), written.error().message());
     CHECK(allocations_of_decoding(*load(path, "")) == 0);
   }
