@@ -36,8 +36,9 @@ GEMMA_AVX2_INLINE __m256i load(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }
 
-// A hint for weights that a tile of T tokens will want soon, as far ahead as measured best where they come
-// from memory (avx512vnni/panel.h has the figures). It may point beyond the matrix: it never faults.
+// A hint for weights that a tile of T tokens will want soon, as far ahead as with AVX-512 (avx512vnni/panel.h
+// has the figures). Here 1, 2, 4 and 8 KB read matrices from memory equally fast, about 37 GB/s with two
+// threads. It may point beyond the matrix: it never faults.
 template <size_t T>
 GEMMA_AVX2_INLINE void prefetch(const std::byte* line) {
   constexpr size_t kAhead = T == 1 ? 4096 : 1024;
