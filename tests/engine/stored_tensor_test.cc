@@ -155,13 +155,13 @@ TensorInfo panels(std::string form, std::vector<size_t> shape) {
 
 TEST_CASE("panels of shapes whose bytes would wrap around are refused") {
   constexpr size_t kHuge = size_t{1} << 62;
-  for (const auto& [form, shape] : {std::pair<const char*, std::vector<size_t>>{"int8-channel", {1, kHuge}},
-                                    {"int8-group32", {size_t{1} << 40, 16, size_t{1} << 18}},
-                                    {"levels4-tensor", {kHuge, 1, 1}},
-                                    {"int2-channel", {kHuge / 64, 1, 64}}}) {
-    CAPTURE(form);
+  for (const auto& refused : {std::pair<const char*, std::vector<size_t>>{"int8-channel", {1, kHuge}},
+                              {"int8-group32", {size_t{1} << 40, 16, size_t{1} << 18}},
+                              {"levels4-tensor", {kHuge, 1, 1}},
+                              {"int2-channel", {kHuge / 64, 1, 64}}}) {
+    CAPTURE(refused.first);
     MappedSource source;
-    source.add(panels(form, shape), std::vector<std::byte>(64));
+    source.add(panels(refused.first, refused.second), std::vector<std::byte>(64));
     const auto stored = StoredTensor::open(source, *source.find("w"), kernels::default_kernel_table());
     REQUIRE_FALSE(stored.has_value());
     CHECK(stored.error().code == ErrorCode::kInvalidFile);

@@ -38,12 +38,12 @@ TEST_CASE("rows that were described read back as they were") {
 }
 
 TEST_CASE("rows that are no whole blocks are refused, though their bytes would fit when rounded up") {
-  for (const auto& [description, bytes] : {std::pair<const char*, size_t>{"rows:q8_0 1 BF16", 34},
-                                           {"rows:q8_0 2x33 BF16", 136},
-                                           {"rows:q4_0 5x40 F16", 180},
-                                           {"rows:q4_0 31 F32", 18}}) {
-    CAPTURE(description);
-    const Result<TensorInfo> read = described(description, bytes);
+  for (const auto& refused : {std::pair<const char*, size_t>{"rows:q8_0 1 BF16", 34},
+                              {"rows:q8_0 2x33 BF16", 136},
+                              {"rows:q4_0 5x40 F16", 180},
+                              {"rows:q4_0 31 F32", 18}}) {
+    CAPTURE(refused.first);
+    const Result<TensorInfo> read = described(refused.first, refused.second);
     REQUIRE_FALSE(read.has_value());
     CHECK(read.error().code == ErrorCode::kInvalidFile);
     CHECK(read.error().what.find("whole blocks of 32 columns") != std::string::npos);

@@ -79,17 +79,23 @@ TEST_CASE("inspect tells a GGUF file of the textbook quantizer from one on the t
 
 TEST_CASE("groups that do not divide the columns are refused with every tensor they do not fit") {
   const TemporaryFolder folder;
-  for (const auto& [to, scheme, group] : {std::tuple("packed", "w4g100", "groups of 100"),
-                                          {"bf16", "w4g100", "groups of 100"},
-                                          {"bf16", "fake:w4g7z", "groups of 7"},
-                                          {"packed", "fake:w4g32a8g100", "activation groups of 100"}}) {
-    CAPTURE(to);
-    CAPTURE(scheme);
+  struct Refused {
+    const char* to;
+    const char* scheme;
+    const char* group;
+  };
+  for (const Refused& refused : {Refused{"packed", "w4g100", "groups of 100"},
+                                 {"bf16", "w4g100", "groups of 100"},
+                                 {"bf16", "fake:w4g7z", "groups of 7"},
+                                 {"packed", "fake:w4g32a8g100", "activation groups of 100"}}) {
+    CAPTURE(refused.to);
+    CAPTURE(refused.scheme);
     const std::string out = folder.file("out");
-    const Outcome run =
-        run_program({GEMMA_QUANTIZE, "-m", kModel, "--to", to, "--scheme", scheme, "-o", out});
+    const Outcome run = run_program(
+        {GEMMA_QUANTIZE, "-m", kModel, "--to", refused.to, "--scheme", refused.scheme, "-o", out});
     CHECK(run.exit_code == 2);
-    CHECK(run.messages.find(std::string("embed_tokens.weight: 192 columns, ") + group) != std::string::npos);
+    CHECK(run.messages.find(std::string("embed_tokens.weight: 192 columns, ") + refused.group) !=
+          std::string::npos);
     CHECK(run.messages.find("layers.5.mlp.up_proj.weight: ") != std::string::npos);
     CHECK_FALSE(fs::exists(out + ".partial"));
   }
