@@ -18,8 +18,9 @@ void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input,
   // Both parts of all tokens: half of a second-level cache.
   constexpr size_t kFloats = size_t{1} << 16, kRows = 2 * kernels::kPanelRows;
   const size_t fits = std::max<size_t>(kFloats / tokens / kRows, 1) * kRows;
-  const size_t grain = std::min(fits, linear_grain(width, config_->hidden_size, tokens, me.threads()));
-  const bool in_pieces = hidden.in_pieces(w.down.input(), grain);
+  Grain grain = linear_grain(width, config_->hidden_size, tokens, me.threads());
+  grain.items = std::min(fits, grain.items);
+  const bool in_pieces = hidden.in_pieces(w.down.input(), grain.items);
   const auto join = [&](size_t begin, size_t end) {
     for (size_t t = 0; t < tokens; ++t) {
       kernels_->gelu_mul(gate + t * width + begin, up + t * width + begin, end - begin);
@@ -161,11 +162,15 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
   };
   // Rows of some experts' matrices, one after the other: calls body(expert, first row, end row).
   const auto take_rows = [&](size_t first, size_t last, size_t matrix_rows, size_t cols, const auto& body) {
-    const size_t grain = grain_of(first, last, matrix_rows, cols);
-    const size_t parts = (matrix_rows + grain - 1) / grain;
-    me.take((last - first) * parts, 1, [&](size_t item, size_t) {
-      const size_t e = first + item / parts, begin = item % parts * grain;
-      if (expert_begin_[e] < expert_begin_[e + 1]) body(e, begin, std::min(begin + grain, matrix_rows));
+    const Grain grain = grain_of(first, last, matrix_rows, cols);
+    const size_t parts = (matrix_rows + grain.items - 1) / grain.items;
+    me.take((last - first) * parts, {1, grain.halves}, [&](size_t begin, size_t end) {
+      for (size_t part = begin, next; part < end; part = next) {
+        const size_t e = first + part / parts, of_it = part - part % parts;
+        next = std::min(end, of_it + parts);
+        if (expert_begin_[e] == expert_begin_[e + 1]) continue;
+        body(e, (part - of_it) * grain.items, std::min((next - of_it) * grain.items, matrix_rows));
+      }
     });
   };
 
@@ -192,7 +197,8 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
       kernels_->gelu_mul(to + begin, gate_up + i * 2 * width + width + begin, end - begin);
     };
     if (width % kernels::kPanelRows == 0) {  // both halves of a matrix begin with a panel
-      const bool in_pieces = hidden.in_pieces(w.expert_down[first].input(), grain_of(first, last, width, d));
+      const bool in_pieces =
+          hidden.in_pieces(w.expert_down[first].input(), grain_of(first, last, width, d).items);
       take_rows(first, last, width, d, [&](size_t e, size_t begin, size_t end) {
         multiply_rows(e, begin, end);
         multiply_rows(e, width + begin, width + end);
@@ -256,8 +262,8 @@ void Forward::per_layer_block(Worker& me, size_t index, const Rows& rows) {
   const float* ple = row(ple_, rows, total) + index * width;
   LinearInput input(linear_, x, rows.count, d);
   LinearInput hidden(linear_ahead_, gate, rows.count, width);
-  const size_t grain = linear_grain(width, d, rows.count, me.threads());
-  const bool in_pieces = hidden.in_pieces(w.ple_projection.input(), grain);
+  const Grain grain = linear_grain(width, d, rows.count, me.threads());
+  const bool in_pieces = hidden.in_pieces(w.ple_projection.input(), grain.items);
   const auto join = [&](size_t begin, size_t end) {
     for (size_t r = 0; r < rows.count; ++r) {
       kernels_->gelu_mul(gate + r * width + begin, ple + r * total + begin, end - begin);
