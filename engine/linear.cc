@@ -143,8 +143,10 @@ Grain linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads) {
   const bool halves = tokens <= kFewTokens;
   const size_t panels = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
   const size_t least = kMacs / std::max<size_t>(kernels::kPanelRows * cols * tokens, 1) + 1;
-  const size_t some = halves ? least : std::max(least, panels / (threads * kParts));
-  return {(some + some % 2) * kernels::kPanelRows, halves};  // kernels like two panels at a time
+  // Kernels like two panels at a time, and one token four if that is not long to wait for.
+  if (halves) return {(least > 1 ? 4 : 2) * kernels::kPanelRows, true};
+  const size_t some = std::max(least, panels / (threads * kParts));
+  return {(some + some % 2) * kernels::kPanelRows};
 }
 
 void expect_rows(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, Grain grain,
