@@ -33,13 +33,13 @@ void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input,
     me.take(width, grain, join);
   } else {
     const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
+    expect(me, w.down, tokens);
     me.take(width, grain, [&](size_t begin, size_t end) {
       linear_rows(*kernels_, w.gate, acts, linear_, me.thread(), begin, end, gate, width);
       linear_rows(*kernels_, w.up, acts, linear_, me.thread(), begin, end, up, width);
       join(begin, end);
     });
   }
-  expect(me, w.down, tokens);
   if (!in_pieces) me.meet();
 }
 
@@ -54,7 +54,7 @@ void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
   LinearInput input(linear_, normed, rows.count, d);
   LinearInput hidden(linear_ahead_, gate_.as<float>(), rows.count, width);
   gate_and_up(me, w, input, hidden, width);
-  multiply_ahead(me, w.down, hidden, branch, d);
+  hidden.prepare(*kernels_, me, w.down.input());
   if (config_->experts > 0) {
     expect(me, w.router, rows.count);
   } else if (config_->ple_width > 0) {
@@ -62,6 +62,7 @@ void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
   } else {
     expect_layer_after(me, index, rows.count);
   }
+  multiply_ahead(me, w.down, hidden, branch, d);
   me.meet();
   if (config_->experts > 0) {
     experts(me, index, rows);
@@ -275,15 +276,16 @@ void Forward::per_layer_block(Worker& me, size_t index, const Rows& rows) {
     me.take(width, grain, join);
   } else {
     const kernels::Activations acts = input.prepare(*kernels_, me, w.ple_gate.input());
+    expect(me, w.ple_projection, rows.count);
     me.take(width, grain, [&](size_t begin, size_t end) {
       linear_rows(*kernels_, w.ple_gate, acts, linear_, me.thread(), begin, end, gate, width);
       join(begin, end);
     });
   }
-  expect(me, w.ple_projection, rows.count);
   if (!in_pieces) me.meet();
-  multiply_ahead(me, w.ple_projection, hidden, branch, d);
+  hidden.prepare(*kernels_, me, w.ple_projection.input());
   expect_layer_after(me, index, rows.count);
+  multiply_ahead(me, w.ple_projection, hidden, branch, d);
   me.meet();
   add_normed(me, branch, w.post_ple_norm, rows.count, x);
 }

@@ -83,6 +83,7 @@ class Worker {
       for (Range some; next_range(owner, {begin, end}, grain.halves, some);) {
         const size_t last = some.end * grain.items;
         body(some.begin * grain.items, last < n ? last : n);
+        ask_ahead();
       }
     }
   }
