@@ -342,21 +342,22 @@ void Forward::multiply(Worker& me, const Matrix& w, LinearInput& input, float* o
 }
 
 void Forward::expect(Worker& me, const Matrix& w, size_t tokens) const {
-  expect_rows(me, w, linear_grain(w.view().rows, w.view().cols, tokens, me.threads()), tokens);
+  expect_rows(*kernels_, me, w, linear_grain(w.view().rows, w.view().cols, tokens, me.threads()), tokens);
 }
 
 void Forward::expect_layer_after(Worker& me, size_t layer, size_t tokens) const {
   if (layer + 1 == weights_->layers.size()) {
-    return expect_rows(me, weights_->head.matrix(), head_grain(tokens), tokens);
+    return expect_rows(*kernels_, me, weights_->head.matrix(), head_grain(tokens), tokens);
   }
   const LayerWeights& w = weights_->layers[layer + 1];
   expect(me, config_->layers[layer + 1].owns_kv ? w.k : w.q, tokens);
 }
 
 // Whole blocks of peaks.
-size_t Forward::head_grain(size_t tokens) const {
-  const size_t least = linear_grain(config_->vocab_size, config_->hidden_size, tokens, team_->size());
-  return kernels::peak_count(least) * kernels::kPeakBlock;
+Grain Forward::head_grain(size_t tokens) const {
+  Grain grain = linear_grain(config_->vocab_size, config_->hidden_size, tokens, team_->size());
+  grain.items = kernels::peak_count(grain.items) * kernels::kPeakBlock;
+  return grain;
 }
 
 // Logits of rows [row0, row0 + kLogitRows) of those in flight, as far as there are. A worker caps its part of
@@ -373,7 +374,7 @@ void Forward::head(Worker& me, const Rows& rows, size_t row0) {
   me.meet();
   norm_rows(me, x, weights_->final_norm, n, d, normed);
   LinearInput input(linear_, normed, n, d);
-  const size_t grain = head_grain(n);
+  const Grain grain = head_grain(n);
   const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
   const auto capped = [&](size_t begin, size_t end) {
     for (size_t t = 0; t < n; ++t) {

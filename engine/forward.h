@@ -119,7 +119,7 @@ class Forward {
   void observe_experts(Worker& me, const LayerWeights& w, size_t first, size_t last);
   void per_layer_block(Worker& me, size_t layer, const Rows& rows);
   void head(Worker& me, const Rows& rows, size_t row0);
-  size_t head_grain(size_t tokens) const;
+  Grain head_grain(size_t tokens) const;
   // What the workers multiply by after a layer, and says so.
   void expect_layer_after(Worker& me, size_t layer, size_t tokens) const;
   void expect(Worker& me, const Matrix& w, size_t tokens) const;

@@ -47,8 +47,11 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, Kv
     multiply_ahead(me, w.k, input, k, kv_width);
     if (!layer.k_eq_v) multiply_ahead(me, w.v, input, v, kv_width);
   }
-  if (dropped == 0) multiply_ahead(me, w.q, input, q, q_width);
-  expect(me, w.o, rows.count);
+  if (dropped == 0) {
+    input.prepare(*kernels_, me, w.q.input());
+    expect(me, w.o, rows.count);
+    multiply_ahead(me, w.q, input, q, q_width);
+  }
   me.meet();
   if (layer.owns_kv) share_heads(layer.kv_heads, cache_head);
   if (dropped > 0) {
@@ -68,7 +71,9 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, Kv
     attend(me, index, rows, cache, mixed);
   }
   float* branch = branch_.as<float>();
-  multiply(me, w.o, mixed, branch, d, &w.gate);
+  mixed.prepare(*kernels_, me, w.o.input());
+  expect(me, w.gate, rows.count);
+  multiply(me, w.o, mixed, branch, d);
   add_normed(me, branch, w.post_attention_norm, rows.count, row(x_, rows, d));
 }
 

@@ -18,8 +18,9 @@ void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input,
   // Both parts of all tokens: half of a second-level cache.
   constexpr size_t kFloats = size_t{1} << 16, kRows = 2 * kernels::kPanelRows;
   const size_t fits = std::max<size_t>(kFloats / tokens / kRows, 1) * kRows;
-  const size_t grain = std::min(fits, linear_grain(width, config_->hidden_size, tokens, me.threads()));
-  const bool in_pieces = hidden.in_pieces(w.down.input(), grain);
+  Grain grain = linear_grain(width, config_->hidden_size, tokens, me.threads());
+  grain.items = std::min(fits, grain.items);
+  const bool in_pieces = hidden.in_pieces(w.down.input(), grain.items);
   const auto join = [&](size_t begin, size_t end) {
     for (size_t t = 0; t < tokens; ++t) {
       kernels_->gelu_mul(gate + t * width + begin, up + t * width + begin, end - begin);
@@ -32,13 +33,13 @@ void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input,
     me.take(width, grain, join);
   } else {
     const kernels::Activations acts = input.prepare(*kernels_, me, w.gate.input());
+    expect(me, w.down, tokens);
     me.take(width, grain, [&](size_t begin, size_t end) {
       linear_rows(*kernels_, w.gate, acts, linear_, me.thread(), begin, end, gate, width);
       linear_rows(*kernels_, w.up, acts, linear_, me.thread(), begin, end, up, width);
       join(begin, end);
     });
   }
-  expect(me, w.down, tokens);
   if (!in_pieces) me.meet();
 }
 
@@ -53,7 +54,7 @@ void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
   LinearInput input(linear_, normed, rows.count, d);
   LinearInput hidden(linear_ahead_, gate_.as<float>(), rows.count, width);
   gate_and_up(me, w, input, hidden, width);
-  multiply_ahead(me, w.down, hidden, branch, d);
+  hidden.prepare(*kernels_, me, w.down.input());
   if (config_->experts > 0) {
     expect(me, w.router, rows.count);
   } else if (config_->ple_width > 0) {
@@ -61,6 +62,7 @@ void Forward::mlp(Worker& me, size_t index, const Rows& rows) {
   } else {
     expect_layer_after(me, index, rows.count);
   }
+  multiply_ahead(me, w.down, hidden, branch, d);
   me.meet();
   if (config_->experts > 0) {
     experts(me, index, rows);
@@ -161,11 +163,15 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
   };
   // Rows of some experts' matrices, one after the other: calls body(expert, first row, end row).
   const auto take_rows = [&](size_t first, size_t last, size_t matrix_rows, size_t cols, const auto& body) {
-    const size_t grain = grain_of(first, last, matrix_rows, cols);
-    const size_t parts = (matrix_rows + grain - 1) / grain;
-    me.take((last - first) * parts, 1, [&](size_t item, size_t) {
-      const size_t e = first + item / parts, begin = item % parts * grain;
-      if (expert_begin_[e] < expert_begin_[e + 1]) body(e, begin, std::min(begin + grain, matrix_rows));
+    const Grain grain = grain_of(first, last, matrix_rows, cols);
+    const size_t parts = (matrix_rows + grain.items - 1) / grain.items;
+    me.take((last - first) * parts, {1, grain.halves}, [&](size_t begin, size_t end) {
+      for (size_t part = begin, next; part < end; part = next) {
+        const size_t e = first + part / parts, of_it = part - part % parts;
+        next = std::min(end, of_it + parts);
+        if (expert_begin_[e] == expert_begin_[e + 1]) continue;
+        body(e, (part - of_it) * grain.items, std::min((next - of_it) * grain.items, matrix_rows));
+      }
     });
   };
 
@@ -192,7 +198,8 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
       kernels_->gelu_mul(to + begin, gate_up + i * 2 * width + width + begin, end - begin);
     };
     if (width % kernels::kPanelRows == 0) {  // both halves of a matrix begin with a panel
-      const bool in_pieces = hidden.in_pieces(w.expert_down[first].input(), grain_of(first, last, width, d));
+      const bool in_pieces =
+          hidden.in_pieces(w.expert_down[first].input(), grain_of(first, last, width, d).items);
       take_rows(first, last, width, d, [&](size_t e, size_t begin, size_t end) {
         multiply_rows(e, begin, end);
         multiply_rows(e, width + begin, width + end);
@@ -256,8 +263,8 @@ void Forward::per_layer_block(Worker& me, size_t index, const Rows& rows) {
   const float* ple = row(ple_, rows, total) + index * width;
   LinearInput input(linear_, x, rows.count, d);
   LinearInput hidden(linear_ahead_, gate, rows.count, width);
-  const size_t grain = linear_grain(width, d, rows.count, me.threads());
-  const bool in_pieces = hidden.in_pieces(w.ple_projection.input(), grain);
+  const Grain grain = linear_grain(width, d, rows.count, me.threads());
+  const bool in_pieces = hidden.in_pieces(w.ple_projection.input(), grain.items);
   const auto join = [&](size_t begin, size_t end) {
     for (size_t r = 0; r < rows.count; ++r) {
       kernels_->gelu_mul(gate + r * width + begin, ple + r * total + begin, end - begin);
@@ -269,15 +276,16 @@ void Forward::per_layer_block(Worker& me, size_t index, const Rows& rows) {
     me.take(width, grain, join);
   } else {
     const kernels::Activations acts = input.prepare(*kernels_, me, w.ple_gate.input());
+    expect(me, w.ple_projection, rows.count);
     me.take(width, grain, [&](size_t begin, size_t end) {
       linear_rows(*kernels_, w.ple_gate, acts, linear_, me.thread(), begin, end, gate, width);
       join(begin, end);
     });
   }
-  expect(me, w.ple_projection, rows.count);
   if (!in_pieces) me.meet();
-  multiply_ahead(me, w.ple_projection, hidden, branch, d);
+  hidden.prepare(*kernels_, me, w.ple_projection.input());
   expect_layer_after(me, index, rows.count);
+  multiply_ahead(me, w.ple_projection, hidden, branch, d);
   me.meet();
   add_normed(me, branch, w.post_ple_norm, rows.count, x);
 }

@@ -14,6 +14,9 @@ bool as_it_is(const InputFormat& format) {
   return format.kind == kernels::ActivationKind::kFloat && !format.rounding.rounds();
 }
 
+// So many tokens take no longer than reading the weights.
+constexpr size_t kFewTokens = 8;
+
 bool per_token(const InputFormat& format) {
   using kernels::ActivationKind;
   return format.kind == ActivationKind::kInt8Token || format.kind == ActivationKind::kInt4Token;
@@ -133,31 +136,38 @@ kernels::Activations rows_of(const kernels::Activations& acts, size_t first, siz
   return rows;
 }
 
-size_t linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads) {
+Grain linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads) {
   // Taking costs some 20 ns, in which a core does 2 k multiply-adds; an eighth of a thread's part is a tail
   // of a few percent at most.
   constexpr size_t kMacs = 40'000, kParts = 8;
+  const bool halves = tokens <= kFewTokens;
   const size_t panels = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
   const size_t least = kMacs / std::max<size_t>(kernels::kPanelRows * cols * tokens, 1) + 1;
+  // Kernels like two panels at a time, and one token four if that is not long to wait for.
+  if (halves) return {(least > 1 ? 4 : 2) * kernels::kPanelRows, true};
   const size_t some = std::max(least, panels / (threads * kParts));
-  return (some + some % 2) * kernels::kPanelRows;  // kernels like two panels at a time
+  return {(some + some % 2) * kernels::kPanelRows};
 }
 
-void expect_rows(Worker& me, const Matrix& w, size_t grain, size_t tokens) {
-  constexpr size_t kFewTokens = 8, kBytes = size_t{128} << 10;  // a quarter of a small second-level cache
+void expect_rows(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, Grain grain,
+                 size_t tokens) {
+  constexpr size_t kBytes = size_t{128} << 10;  // a quarter of a small second-level cache
   const kernels::MatrixView& view = w.view();
   if (tokens > kFewTokens || w.empty()) return;
-  const size_t panels = (view.rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
-  const size_t grains = (view.rows + grain - 1) / grain;
-  const size_t first = grains * me.thread() / me.threads() * grain / kernels::kPanelRows;
-  const size_t bytes = w.bytes(), begin = std::min(bytes / panels * first, bytes);
-  me.expect(view.data + begin, std::min(kBytes, bytes - begin));
+  const size_t panel_bytes = w.bytes() / ((view.rows + kernels::kPanelRows - 1) / kernels::kPanelRows);
+  const size_t panels = grain.items / kernels::kPanelRows;
+  const size_t grains = (view.rows + grain.items - 1) / grain.items;
+  const size_t begin = grains * me.thread() / me.threads(), end = grains * (me.thread() + 1) / me.threads();
+  const size_t first = (end - begin + 1) / 2 * panels;  // what it will take first
+  const size_t streams = tokens == 1 && first >= kernels.streams ? kernels.streams : 1;
+  const size_t apart = first / streams * panel_bytes;
+  me.expect(view.data + begin * panels * panel_bytes, std::min(kBytes / streams, apart), streams, apart);
 }
 
 void linear(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, LinearInput& input, float* out,
             size_t out_stride) {
   const size_t rows = w.view().rows;
-  const size_t grain = linear_grain(rows, w.view().cols, input.tokens(), me.threads());
+  const Grain grain = linear_grain(rows, w.view().cols, input.tokens(), me.threads());
   const kernels::Activations acts = input.prepare(kernels, me, w.input());
   me.take(rows, grain, [&](size_t begin, size_t end) {
     linear_rows(kernels, w, acts, input.scratch(), me.thread(), begin, end, out, out_stride);

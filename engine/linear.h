@@ -86,13 +86,14 @@ void linear_rows(const kernels::KernelTable& kernels, const Matrix& w, const ker
                  size_t out_stride);
 
 // Rows that a worker takes at a time from `rows` of W: whole panels, at least work enough for taking them,
-// and few enough that nobody waits long for the last.
-size_t linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads);
+// and few enough that nobody waits long for the last. For few tokens, where memory is what everybody waits
+// for, by halves.
+Grain linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads);
 
-// Says that this worker's next is W, all of it taken by `grain` rows: what it will take first is asked for at
-// meetings (Worker::expect). For inputs of few tokens, where memory is what everybody waits for; nothing
-// otherwise.
-void expect_rows(Worker& me, const Matrix& w, size_t grain, size_t tokens);
+// Says that this worker's next is W, all of it taken by `grain`: what it will read first is asked for at
+// meetings (Worker::expect). For few tokens; nothing otherwise.
+void expect_rows(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, Grain grain,
+                 size_t tokens);
 
 // All of W x between the workers, without meeting at the end.
 void linear(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, LinearInput& input, float* out,

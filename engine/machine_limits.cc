@@ -1,7 +1,6 @@
 #include "engine/machine_limits.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -17,42 +16,25 @@
 
 #include "engine/buffer.h"
 #include "engine/thread_team.h"
+#include "kernels/read_loops.h"
 
 namespace gemma {
 namespace {
 
-// Reads `words` once in kStreams streams side by side. Plain loads: with 512-bit ones or software prefetches
-// the memory gave no more (Zen 4: 31 to 32 GB/s one thread, 35 to 37 two, whatever the load).
-template <size_t kStreams>
-uint64_t read_words(std::span<const uint64_t> words) {
-  constexpr size_t kStep = 32;  // four cache lines of each stream in turn
-  const size_t stream = words.size() / kStreams / kStep * kStep;
-  uint64_t mix[kStep] = {};
-  for (size_t i = 0; i < stream; i += kStep) {
-    for (size_t s = 0; s < kStreams; ++s) {
-      const uint64_t* from = words.data() + s * stream + i;
-      for (size_t j = 0; j < kStep; ++j) mix[j] ^= from[j];
-    }
-  }
-  uint64_t all = 0;
-  for (const uint64_t word : mix) all ^= word;
-  return all;
-}
-
-// Which pattern is fastest differs between machines, and between one thread and several.
-using ReadPattern = uint64_t (*)(std::span<const uint64_t>);
-constexpr std::array<ReadPattern, 3> kPatterns = {read_words<1>, read_words<8>, read_words<12>};
-
-double bytes_per_second(std::span<const uint64_t> words, const ThreadTeam& team, ReadPattern read) {
+double bytes_per_second(std::span<const std::byte> bytes, const ThreadTeam& team,
+                        const kernels::ReadLoop& loop) {
   using Clock = std::chrono::steady_clock;
-  constexpr size_t kGrain = size_t{1} << 18;  // a huge page of words
+  constexpr size_t kPiece = size_t{2} << 20;  // a huge page
+  const size_t pieces = (bytes.size() + kPiece - 1) / kPiece;
   const Clock::time_point begin = Clock::now();
-  team.parallel_for(words.size(), kGrain, [&](size_t from, size_t to, size_t) {
-    uint64_t all = read(words.subspan(from, to - from));
+  // Whoever is done takes the next piece: a thread that is interrupted, or whose memory is further away, does
+  // not keep the other waiting.
+  team.for_each(pieces, [&](size_t piece, size_t) {
+    const size_t from = piece * kPiece;
+    uint64_t all = loop.run(bytes.subspan(from, std::min(kPiece, bytes.size() - from)));
     asm volatile("" : "+r"(all));  // wanted by nobody, and read all the same
   });
-  return static_cast<double>(words.size_bytes()) /
-         std::chrono::duration<double>(Clock::now() - begin).count();
+  return static_cast<double>(bytes.size()) / std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
 std::string first_line(const std::string& path) {
@@ -140,33 +122,35 @@ Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t
   Result<Buffer> buffer = Buffer::allocate(bytes, what);
   if (!buffer) return fail(std::move(buffer.error()));
   std::memset(buffer->data(), 1, buffer->bytes());  // pages of its own; untouched ones would all be one page
-  const std::span<const uint64_t> words(buffer->as<uint64_t>(), buffer->bytes() / sizeof(uint64_t));
+  const std::span<const std::byte> all(buffer->data(), buffer->bytes());
+  const std::span<const kernels::ReadLoop> loops = kernels::read_loops();
 
   std::vector<std::unique_ptr<ThreadTeam>> teams;
   for (const size_t count : threads) teams.push_back(std::make_unique<ThreadTeam>(count));
   // Each pass reads the next quarter, some milliseconds long, so that on a busy machine one or another is not
   // interrupted; what it reads has left the caches since the last time.
   constexpr size_t kPasses = 40, kParts = 4;
-  const size_t part = words.size() / kParts;
-  std::vector<std::array<std::vector<double>, kPatterns.size()>> rates(threads.size());
+  const size_t part = all.size() / kParts;
+  std::vector<std::vector<std::vector<double>>> rates(threads.size(),
+                                                      std::vector<std::vector<double>>(loops.size()));
   size_t next = 0;
   for (size_t pass = 0; pass < kPasses; ++pass) {
     for (size_t t = 0; t < threads.size(); ++t) {
-      for (size_t p = 0; p < kPatterns.size(); ++p) {
-        const auto stretch = words.subspan(next++ % kParts * part, part);
-        rates[t][p].push_back(bytes_per_second(stretch, *teams[t], kPatterns[p]));
+      for (size_t i = 0; i < loops.size(); ++i) {
+        const auto stretch = all.subspan(next++ % kParts * part, part);
+        rates[t][i].push_back(bytes_per_second(stretch, *teams[t], loops[i]));
       }
     }
   }
   std::vector<ReadBandwidth> found(threads.size());
   for (size_t t = 0; t < threads.size(); ++t) {
     found[t].threads = threads[t];
-    for (std::vector<double>& pattern : rates[t]) {
-      std::sort(pattern.begin(), pattern.end());
+    for (std::vector<double>& of_loop : rates[t]) {
+      std::sort(of_loop.begin(), of_loop.end());
       // Of 40 the third: where a virtual machine's clock jumps, a pass or two come out impossibly fast (68
       // GB/s seen where all others were 33 to 36).
-      const double best = pattern[kPasses - 3];
-      if (best > found[t].best) found[t] = {threads[t], best, pattern[kPasses / 2]};
+      const double best = of_loop[kPasses - 3];
+      if (best > found[t].best) found[t] = {threads[t], best, of_loop[kPasses / 2]};
     }
   }
   for (ReadBandwidth& one : found) {
@@ -178,12 +162,11 @@ Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t
 }
 
 double read_once(std::span<const std::byte> bytes, const ThreadTeam& team) {
-  const size_t words = bytes.size() / sizeof(uint64_t);
-  const uintptr_t misaligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignof(uint64_t);
-  if (words < 2 || misaligned != 0) return 0;
-  const uint64_t* begin = reinterpret_cast<const uint64_t*>(bytes.data());
-  const double one = bytes_per_second({begin, words / 2}, team, kPatterns[0]);
-  return std::max(one, bytes_per_second({begin + words / 2, words / 2}, team, kPatterns[1]));
+  double best = 0;
+  for (const kernels::ReadLoop& loop : kernels::read_loops()) {
+    best = std::max(best, bytes_per_second(bytes, team, loop));
+  }
+  return best;
 }
 
 }  // namespace gemma

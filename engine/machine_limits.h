@@ -34,22 +34,22 @@ std::optional<double> measure_multiply_adds(kernels::Isa isa, kernels::PeakOpera
 struct ReadBandwidth {
   size_t threads = 0;
   double best = 0;    // bytes per second of the third fastest pass: faster ones may be slips of the clock
-  double median = 0;  // of all passes of the pattern that was fastest
+  double median = 0;  // of all passes of the loop that was fastest
 };
 
 // How much is read in turn, a quarter in each pass: four times the last cache, 512 MB at least.
 uint64_t bandwidth_buffer_bytes();
 
-// Reading a buffer of `bytes` that lies on huge pages where the system gives them, each thread a stretch of
-// its own. Thread counts and patterns (one stream a thread, 8, 12) take turns, pass by pass; a count never
-// gets less than a smaller one, which it could imitate. In the order of `threads`. kResource if the buffer
-// does not fit.
+// Reading a buffer of `bytes` that lies on huge pages where the system gives them. Thread counts and loops
+// (kernels/read_loops.h) take turns, pass by pass; a count never gets less than a smaller one, which it could
+// imitate. In the order of `threads`. kResource if the buffer does not fit.
 Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t> threads, uint64_t bytes);
 
-// What reading gives at this moment: bytes per second of one pass over `bytes`, by the threads of `team`, in
-// the better of two patterns (half of the bytes each). Taken between runs of something that reads memory, it
-// tells how that does while the memory is as it is: where other programs or guests share it, a limit measured
-// a minute ago says little.
+// What reading gives at this moment: bytes per second over `bytes`, by the threads of `team`, in the fastest of
+// a pass of each loop. Taken between runs of something that reads memory, over the same memory, it tells how
+// that does while the memory is as it is: where other programs or guests share it, a limit measured a minute
+// ago says little, and nor does one of other addresses (on a virtual machine some layers of a model were read
+// at 52 GB/s and others at 71, in the same token).
 double read_once(std::span<const std::byte> bytes, const ThreadTeam& team);
 
 }  // namespace gemma

@@ -5,9 +5,9 @@
 namespace gemma {
 namespace {
 
-// About 20 us: longer than any phase of one token is unbalanced, short enough to give a core back that
-// another program wants.
-constexpr int kSpins = 1000;
+// About 100 us: longer than any phase of one token is unbalanced, though a thread were interrupted for a while
+// (waking one that sleeps takes 50), short enough to give a core back that another program wants.
+constexpr int kSpins = 5000;
 
 inline void spin() {
 #if defined(__x86_64__)
@@ -19,12 +19,14 @@ inline void spin() {
 
 }  // namespace
 
-// A few lines between two looks at the meeting, into the second-level cache.
+// Some lines between two looks at the meeting, into the second-level cache.
 void Worker::ask_ahead() {
-  constexpr uintptr_t kLine = 64, kLines = 4;
-  const uintptr_t stop = std::min(lines_end_, next_line_ + kLines * kLine);
+  constexpr uintptr_t kLine = 64, kBytes = 16 * kLine;
+  const uintptr_t stop = std::min(lines_end_, next_line_ + kBytes / streams_);
   for (; next_line_ < stop; next_line_ += kLine) {
-    __builtin_prefetch(reinterpret_cast<const void*>(next_line_), 0, 2);
+    for (size_t stream = 0; stream < streams_; ++stream) {
+      __builtin_prefetch(reinterpret_cast<const void*>(next_line_ + stream * apart_), 0, 2);
+    }
   }
 }
 
@@ -48,15 +50,16 @@ void Worker::meet() {
 // A part is set up for a take() by whoever comes first, its owner or a thread that has run out of work. A
 // thread leaves a take() only when all its grains are taken, so a part that is further on has none left of
 // this one.
-bool Worker::next_grain(size_t owner, uint64_t begin, uint64_t end, uint64_t& grain) {
+bool Worker::next_range(size_t owner, Range run, bool halves, Range& taken) {
   std::atomic<uint64_t>& next = state_.parts[owner].next;
   uint64_t seen = next.load(std::memory_order_relaxed);
   for (;;) {
     const uint64_t take = seen >> 32;
     if (take > takes_) return false;
-    grain = take == takes_ ? seen & 0xffffffffu : begin;
-    if (grain >= end) return false;
-    const uint64_t after = uint64_t{takes_} << 32 | (grain + 1);
+    taken.begin = take == takes_ ? seen & 0xffffffffu : run.begin;
+    if (taken.begin >= run.end) return false;
+    taken.end = taken.begin + (halves ? (run.end - taken.begin + 1) / 2 : 1);
+    const uint64_t after = uint64_t{takes_} << 32 | taken.end;
     if (next.compare_exchange_weak(seen, after, std::memory_order_relaxed)) return true;
   }
 }

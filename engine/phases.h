@@ -33,6 +33,15 @@ struct PhaseState {
   std::unique_ptr<Part[]> parts;
 };
 
+// How much take() gives at a time: `items`, the last may be fewer. With `halves` it is half of what is left of
+// a thread's run if that is more: long stretches first, for memory is fastest where it is read in one go, and
+// short ones at the end, so that all are done together.
+struct Grain {
+  Grain(size_t n, bool by_halves = false) : items(n), halves(by_halves) {}
+  size_t items;
+  bool halves;
+};
+
 class Worker {
  public:
   Worker(PhaseState& state, size_t thread, size_t threads)
@@ -44,12 +53,15 @@ class Worker {
   // Waits until all have arrived: spinning for some microseconds, then asleep.
   void meet();
 
-  // What this thread will read next of what lies in memory: while it waits at meetings it asks for these
-  // bytes, in order and once, so that the memory is not idle when one thread alone has something to do. Holds
-  // until something else is expected. Asking never faults.
-  void expect(const std::byte* begin, size_t bytes) {
+  // What this thread will read next of what lies in memory: `bytes` of each of some streams, `apart` bytes from
+  // one to the next. While it waits at meetings it asks for them, in order and once, so that the memory is not
+  // idle when one thread alone has something to do. Holds until something else is expected. Asking never
+  // faults.
+  void expect(const std::byte* begin, size_t bytes, size_t streams = 1, size_t apart = 0) {
     next_line_ = reinterpret_cast<uintptr_t>(begin);
     lines_end_ = next_line_ + bytes;
+    streams_ = streams;
+    apart_ = apart;
   }
 
   // Calls body(i) for this thread's run of [0, n): sizes differ by one at most. No waiting.
@@ -59,26 +71,28 @@ class Worker {
     for (size_t i = n * thread_ / threads_; i < end; ++i) body(i);
   }
 
-  // Calls body(begin, end) for ranges of `grain` (the last may be shorter) that cover [0, n) between all
-  // threads: each begins with its own run of the grains and then takes what others have not begun. No waiting
-  // at the end. At most 2^32 - 1 grains.
+  // Calls body(begin, end) for ranges that cover [0, n) between all threads: each begins with its own run of
+  // the grains and then takes what others have not begun. No waiting at the end. At most 2^32 - 1 grains.
   template <typename Body>
-  void take(size_t n, size_t grain, const Body& body) {
-    const uint64_t grains = (n + grain - 1) / grain;
+  void take(size_t n, Grain grain, const Body& body) {
+    const uint64_t grains = (n + grain.items - 1) / grain.items;
     ++takes_;
     for (size_t i = 0; i < threads_; ++i) {
       const size_t owner = (thread_ + i) % threads_;
       const uint64_t begin = grains * owner / threads_, end = grains * (owner + 1) / threads_;
-      uint64_t g;
-      while (next_grain(owner, begin, end, g)) {
-        const size_t first = g * grain;
-        body(first, first + grain < n ? first + grain : n);
+      for (Range some; next_range(owner, {begin, end}, grain.halves, some);) {
+        const size_t last = some.end * grain.items;
+        body(some.begin * grain.items, last < n ? last : n);
+        ask_ahead();
       }
     }
   }
 
  private:
-  bool next_grain(size_t owner, uint64_t begin, uint64_t end, uint64_t& grain);
+  struct Range {  // of grains
+    uint64_t begin, end;
+  };
+  bool next_range(size_t owner, Range run, bool halves, Range& taken);
   void ask_ahead();
 
   PhaseState& state_;
@@ -86,6 +100,7 @@ class Worker {
   size_t threads_;
   uint32_t takes_ = 0;
   uintptr_t next_line_ = 0, lines_end_ = 0;  // of expect()
+  size_t streams_ = 1, apart_ = 0;
 };
 
 class PhaseTeam {

@@ -40,6 +40,7 @@ KernelTable make_table(Isa isa) {
     fill_quantize_avx2(table);
   }
   if (isa == Isa::kAvx512Vnni) {
+    table.streams = 4;
     fill_float_avx512(table);
     fill_quantize_avx512(table);
   }

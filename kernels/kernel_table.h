@@ -19,6 +19,8 @@ namespace gemma::kernels {
 
 struct KernelTable {
   Isa isa = Isa::kPortable;
+  // Matmuls of one token cut the rows of a call into so many runs of panels and read them side by side.
+  uint32_t streams = 1;
 
   // --- float (kernels/float_kernels.cc; Highway on the vector targets, plain C++ in portable) ---
   // out[t * out_stride + r] = sum_k w[r, k] * x[t, k] for rows [row0, row1) of a kF32/kBf16/kF16 matrix and

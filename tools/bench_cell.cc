@@ -19,10 +19,10 @@ double seconds_between(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
 }
 
-// The longest stretch of the model's weights in memory, 1 GiB of it at most; nothing if the caches hold it.
+// The longest stretch of the model's weights in memory, 2 GiB of it at most; nothing if the caches hold it.
 // Blocks with less than a page between them are one stretch: what lies between is on a page of one of them.
 std::span<const std::byte> longest_stretch(const Model& model) {
-  constexpr size_t kMost = size_t{1} << 30, kPage = 4096;
+  constexpr size_t kMost = size_t{2} << 30, kPage = 4096;
   std::vector<MemoryRange> ranges = list_memory(model, nullptr);
   std::erase_if(ranges, [](const MemoryRange& range) { return range.part != MemoryPart::kWeights; });
   std::sort(ranges.begin(), ranges.end(),

@@ -14,48 +14,53 @@ constexpr int8_t kLower[16] = {-2, -1, 0, 1, -2, -1, 0, 1, -2, -1, 0, 1, -2, -1,
 constexpr int8_t kUpper[16] = {-2, -2, -2, -2, -1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1};
 
 // Adds the products of `lines` lines. Seven instructions unpack a line of 256 levels.
-template <size_t T>
-GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t lines, const uint8_t* x,
-                                        size_t x_stride, __m512i (&even)[T], __m512i (&odd)[T]) {
+template <size_t P, size_t T>
+GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t apart, size_t lines, const uint8_t* x,
+                                        size_t x_stride, Sums<P, T>& sums) {
   const __m512i nibble = _mm512_set1_epi8(15);
   const __m512i lower = lookup(kLower), upper = lookup(kUpper);
   for (size_t l = 0; l < lines; ++l, line += kLine, x += kLineColumns) {
-    const __m512i packed = load(line);
-    prefetch<T>(line);
-    const __m512i pairs[2] = {_mm512_and_si512(packed, nibble),
-                              _mm512_and_si512(_mm512_srli_epi16(packed, 4), nibble)};
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+      const __m512i packed = load(line + p * apart);
+      prefetch<P, T>(line + p * apart);
+      const __m512i pairs[2] = {_mm512_and_si512(packed, nibble),
+                                _mm512_and_si512(_mm512_srli_epi16(packed, 4), nibble)};
 #pragma GCC unroll 2
-    for (size_t high = 0; high < 2; ++high) {
-      const __m512i weights0 = _mm512_shuffle_epi8(lower, pairs[high]);
-      const __m512i weights1 = _mm512_shuffle_epi8(upper, pairs[high]);
-      for (size_t t = 0; t < T; ++t) {
-        const uint8_t* columns = x + t * x_stride + high * 8;
-        even[t] = _mm512_dpbusd_epi32(even[t], broadcast4(columns), weights0);
-        odd[t] = _mm512_dpbusd_epi32(odd[t], broadcast4(columns + 4), weights1);
+      for (size_t high = 0; high < 2; ++high) {
+        const __m512i weights0 = _mm512_shuffle_epi8(lower, pairs[high]);
+        const __m512i weights1 = _mm512_shuffle_epi8(upper, pairs[high]);
+        for (size_t t = 0; t < T; ++t) {
+          const uint8_t* columns = x + t * x_stride + high * 8;
+          sums.add(0, p, t, broadcast4(columns), weights0);
+          sums.add(1, p, t, broadcast4(columns + 4), weights1);
+        }
       }
     }
   }
 }
 
 struct Int2Static {
-  template <size_t T>
-  GEMMA_AVX512 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                size_t rows, float* out, size_t out_stride) {
+  static constexpr size_t kPanels = 1;
+
+  template <size_t P, size_t T>
+  GEMMA_AVX512 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     const size_t lines = (w.cols + kGroup - 1) / kGroup * kGroupLines;
     const size_t whole = w.cols / kLineColumns, left = w.cols % kLineColumns;
-    const std::byte* data = w.data + panel * lines * kLine;
-    const uint8_t* x = acts.u + token * w.cols;
+    const size_t apart = at.apart * lines * kLine;
+    const std::byte* data = w.data + at.panel * lines * kLine;
+    const uint8_t* x = acts.u + at.token * w.cols;
 
-    __m512i even[T], odd[T];
-    begin_sums<T>(w, panel, even, odd);
-    multiply_lines<T>(data, whole, x, w.cols, even, odd);
+    Sums<P, T> sums;
+    begin_sums(w, at, sums);
+    multiply_lines(data, apart, whole, x, w.cols, sums);
     if (left > 0) {
       // Columns of padding have weight 0, whatever the activation.
       uint8_t last[T][kLineColumns] = {};
       for (size_t t = 0; t < T; ++t) std::memcpy(last[t], x + t * w.cols + whole * kLineColumns, left);
-      multiply_lines<T>(data + whole * kLine, 1, last[0], kLineColumns, even, odd);
+      multiply_lines(data + whole * kLine, apart, 1, last[0], kLineColumns, sums);
     }
-    store_outputs<T>(w, panel, even, odd, rows, out, out_stride);
+    store_outputs(w, at, sums);
   }
 };
 

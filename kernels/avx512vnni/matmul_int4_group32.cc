@@ -9,66 +9,44 @@ namespace {
 constexpr size_t kGroupBytes = kNibbleGroupBytes + kPanelRows * sizeof(uint16_t);
 
 struct Int4Group32 {
-  template <size_t T>
-  GEMMA_AVX512 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                size_t rows, float* out, size_t out_stride) {
-    const size_t groups = w.cols / kGroup;
-    const std::byte* group = w.data + panel * groups * kGroupBytes;
-    const int8_t* x = acts.q + token * w.cols;
-    const float* x_scales = acts.scales + token * groups;
-    const int32_t* x_sums = acts.sums + token * groups;
+  static constexpr size_t kPanels = 2;
 
-    __m512 total[T];
-    for (size_t t = 0; t < T; ++t) total[t] = _mm512_setzero_ps();
-    for (size_t g = 0; g < groups; ++g, group += kGroupBytes, x += kGroup) {
-      __m512i low[T], high[T];
-      for (size_t t = 0; t < T; ++t) {
-        low[t] = _mm512_set1_epi32(-8 * x_sums[t * groups + g]);
-        high[t] = _mm512_setzero_si512();
-      }
-      multiply_group<T>(group, x, w.cols, low, high);
-      const std::byte* stored = group + kNibbleGroupBytes;
-      const __m512 scales = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(stored)));
-      for (size_t t = 0; t < T; ++t) {
-        const __m512 isum = _mm512_cvtepi32_ps(_mm512_add_epi32(low[t], high[t]));
-        const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(x_scales[t * groups + g]));
-        total[t] = _mm512_add_ps(total[t], _mm512_mul_ps(isum, scale));
-      }
+  template <size_t P, size_t T>
+  GEMMA_AVX512 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
+    constexpr size_t kChains = P * T < kTileSums ? 2 : 1;
+    const size_t groups = w.cols / kGroup;
+    const size_t apart = at.apart * groups * kGroupBytes;
+    const std::byte* group = w.data + at.panel * groups * kGroupBytes;
+    const int8_t* x = acts.q + at.token * w.cols;
+    const float* x_scales = acts.scales + at.token * groups;
+    const int32_t* x_sums = acts.sums + at.token * groups;
+
+    __m512 total[P][T];
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+      for (size_t t = 0; t < T; ++t) total[p][t] = _mm512_setzero_ps();
     }
-    for (size_t t = 0; t < T; ++t) store_rows(total[t], rows, out + t * out_stride);
-  }
-
-  template <size_t T>
-  GEMMA_AVX512 static void pair(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                size_t rows, float* out, size_t out_stride) {
-    const size_t groups = w.cols / kGroup;
-    const std::byte* group[2] = {w.data + panel * groups * kGroupBytes,
-                                 w.data + (panel + 1) * groups * kGroupBytes};
-    const int8_t* x = acts.q + token * w.cols;
-    const float* x_scales = acts.scales + token * groups;
-    const int32_t* x_sums = acts.sums + token * groups;
-
-    __m512 total[2][T];
-    for (size_t t = 0; t < T; ++t) total[0][t] = total[1][t] = _mm512_setzero_ps();
-    for (size_t g = 0; g < groups; ++g, x += kGroup) {
-      __m512i sums[2][T];
+    for (size_t g = 0; g < groups; ++g, group += kGroupBytes, x += kGroup) {
+      Sums<P, T, kChains> sums;
       for (size_t t = 0; t < T; ++t) {
-        sums[0][t] = sums[1][t] = _mm512_set1_epi32(-8 * x_sums[t * groups + g]);
+        const __m512i zero = _mm512_set1_epi32(-8 * x_sums[t * groups + g]);
+#pragma GCC unroll 4
+        for (size_t p = 0; p < P; ++p) sums.begin(p, t, zero);
       }
-      multiply_group_pair<T>(group, x, w.cols, sums);
-      for (size_t p = 0; p < 2; ++p) {
-        const std::byte* stored = group[p] + kNibbleGroupBytes;
+      multiply_group(group, apart, x, w.cols, sums);
+#pragma GCC unroll 4
+      for (size_t p = 0; p < P; ++p) {
+        const std::byte* stored = group + p * apart + kNibbleGroupBytes;
         const __m512 scales = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(stored)));
         for (size_t t = 0; t < T; ++t) {
           const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(x_scales[t * groups + g]));
-          total[p][t] = _mm512_add_ps(total[p][t], _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p][t]), scale));
+          total[p][t] = _mm512_add_ps(total[p][t], _mm512_mul_ps(_mm512_cvtepi32_ps(sums.all(p, t)), scale));
         }
-        group[p] += kGroupBytes;
       }
     }
-    for (size_t t = 0; t < T; ++t) {
-      store_rows(total[0][t], kPanelRows, out + t * out_stride);
-      store_rows(total[1][t], rows - kPanelRows, out + t * out_stride + kPanelRows);
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+      for (size_t t = 0; t < T; ++t) store_rows(total[p][t], rows_of<P>(at, p), at.out_of(p, t));
     }
   }
 };

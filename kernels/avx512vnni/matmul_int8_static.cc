@@ -8,47 +8,49 @@ namespace {
 
 constexpr size_t kGroupLines = kGroup / 4;
 
-// Adds `lines` lines of 4 columns, alternating between two sums of a token. Weights are signed as stored.
-template <size_t T>
-GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t lines, const uint8_t* x,
-                                        size_t x_stride, __m512i (&even)[T], __m512i (&odd)[T]) {
-  size_t l = 0;
-  for (; l + 2 <= lines; l += 2, line += 2 * kLine, x += 8) {
-    const __m512i weights0 = load(line), weights1 = load(line + kLine);
-    prefetch<T>(line);
-    prefetch<T>(line + kLine);
-    for (size_t t = 0; t < T; ++t) {
-      even[t] = _mm512_dpbusd_epi32(even[t], broadcast4(x + t * x_stride), weights0);
-      odd[t] = _mm512_dpbusd_epi32(odd[t], broadcast4(x + t * x_stride + 4), weights1);
+// Adds `lines` lines of 4 columns. Weights are signed as stored.
+template <size_t P, size_t T>
+GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t apart, size_t lines, const uint8_t* x,
+                                        size_t x_stride, Sums<P, T>& sums) {
+  for (; lines >= 2; lines -= 2, line += 2 * kLine, x += 8) {
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+#pragma GCC unroll 2
+      for (size_t i = 0; i < 2; ++i) {
+        const std::byte* panel_line = line + p * apart + i * kLine;
+        const __m512i weights = load(panel_line);
+        prefetch<P, T>(panel_line);
+        for (size_t t = 0; t < T; ++t) sums.add(i, p, t, broadcast4(x + t * x_stride + i * 4), weights);
+      }
     }
   }
-  if (l < lines) {
-    const __m512i weights = load(line);
-    for (size_t t = 0; t < T; ++t) {
-      even[t] = _mm512_dpbusd_epi32(even[t], broadcast4(x + t * x_stride), weights);
-    }
+  for (size_t p = 0; p < P && lines > 0; ++p) {
+    const __m512i weights = load(line + p * apart);
+    for (size_t t = 0; t < T; ++t) sums.add(0, p, t, broadcast4(x + t * x_stride), weights);
   }
 }
 
 struct Int8Static {
-  template <size_t T>
-  GEMMA_AVX512 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                size_t rows, float* out, size_t out_stride) {
+  static constexpr size_t kPanels = 1;
+
+  template <size_t P, size_t T>
+  GEMMA_AVX512 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     const size_t lines = (w.cols + kGroup - 1) / kGroup * kGroupLines;
     const size_t whole = w.cols / 4, left = w.cols % 4;
-    const std::byte* data = w.data + panel * lines * kLine;
-    const uint8_t* x = acts.u + token * w.cols;
+    const size_t apart = at.apart * lines * kLine;
+    const std::byte* data = w.data + at.panel * lines * kLine;
+    const uint8_t* x = acts.u + at.token * w.cols;
 
-    __m512i even[T], odd[T];
-    begin_sums<T>(w, panel, even, odd);
-    multiply_lines<T>(data, whole, x, w.cols, even, odd);
+    Sums<P, T> sums;
+    begin_sums(w, at, sums);
+    multiply_lines(data, apart, whole, x, w.cols, sums);
     if (left > 0) {
       // Columns of padding have weight 0, whatever the activation.
       uint8_t last[T][4] = {};
       for (size_t t = 0; t < T; ++t) std::memcpy(last[t], x + t * w.cols + whole * 4, left);
-      multiply_lines<T>(data + whole * kLine, 1, last[0], 4, even, odd);
+      multiply_lines(data + whole * kLine, apart, 1, last[0], 4, sums);
     }
-    store_outputs<T>(w, panel, even, odd, rows, out, out_stride);
+    store_outputs(w, at, sums);
   }
 };
 

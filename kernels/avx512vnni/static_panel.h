@@ -16,13 +16,13 @@ GEMMA_AVX512_INLINE __m512i broadcast4(const uint8_t* x) {
   return _mm512_set1_epi32(four);
 }
 
-// Two sums a token, for shorter chains where tokens are few; the first begins at the row's zero_sum.
-template <size_t T>
-GEMMA_AVX512_INLINE void begin_sums(const MatrixView& w, size_t panel, __m512i (&even)[T],
-                                    __m512i (&odd)[T]) {
-  for (size_t t = 0; t < T; ++t) {
-    even[t] = load(w.statics.zero_sums + panel * kPanelRows);
-    odd[t] = _mm512_setzero_si512();
+// Every sum begins at its row's zero_sum.
+template <size_t P, size_t T>
+GEMMA_AVX512_INLINE void begin_sums(const MatrixView& w, const TilePlace& at, Sums<P, T>& sums) {
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+    const __m512i zero = load(w.statics.zero_sums + (at.panel + p * at.apart) * kPanelRows);
+    for (size_t t = 0; t < T; ++t) sums.begin(p, t, zero);
   }
 }
 
@@ -40,19 +40,21 @@ GEMMA_AVX512_INLINE __m512 clamp_to_levels(__m512 value) {
 }
 
 // static_output() of every row and token.
-template <size_t T>
-GEMMA_AVX512_INLINE void store_outputs(const MatrixView& w, size_t panel, const __m512i (&even)[T],
-                                       const __m512i (&odd)[T], size_t rows, float* out, size_t out_stride) {
-  const __m512 factors = _mm512_loadu_ps(w.statics.factors + panel * kPanelRows);
+template <size_t P, size_t T>
+GEMMA_AVX512_INLINE void store_outputs(const MatrixView& w, const TilePlace& at, const Sums<P, T>& sums) {
   const float scale = w.statics.output;
-  for (size_t t = 0; t < T; ++t) {
-    __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(even[t], odd[t])), factors);
-    if (scale != 0) {
-      const __m512 level =
-          _mm512_roundscale_ps(clamp_to_levels(value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-      value = _mm512_mul_ps(level, _mm512_set1_ps(scale));
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+    const __m512 factors = _mm512_loadu_ps(w.statics.factors + (at.panel + p * at.apart) * kPanelRows);
+    for (size_t t = 0; t < T; ++t) {
+      __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums.all(p, t)), factors);
+      if (scale != 0) {
+        const __m512 level =
+            _mm512_roundscale_ps(clamp_to_levels(value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        value = _mm512_mul_ps(level, _mm512_set1_ps(scale));
+      }
+      store_rows(value, rows_of<P>(at, p), at.out_of(p, t));
     }
-    store_rows(value, rows, out + t * out_stride);
   }
 }
 

@@ -33,6 +33,41 @@ TEST_CASE("share and take give every item to exactly one worker") {
   }
 }
 
+TEST_CASE("take by halves gives every item to exactly one worker, the longest stretch first") {
+  for (size_t threads : kThreads) {
+    const ThreadTeam team(threads);
+    const PhaseTeam phases(team);
+    for (size_t n : {0, 1, 2, 5, 64, 1000}) {
+      for (size_t grain : {1, 3, 64, 5000}) {
+        std::vector<std::atomic<int>> taken(n);
+        std::atomic<size_t> late_long{0};
+        phases.run([&](Worker& me) {
+          size_t before = n;  // items of this worker's last stretch, as long as it is in its own run
+          const size_t grains = (n + grain - 1) / grain, own_end = grains * (me.thread() + 1) / me.threads();
+          me.take(n, {grain, true}, [&](size_t begin, size_t end) {
+            for (size_t i = begin; i < end; ++i) ++taken[i];
+            const bool own = begin >= grains * me.thread() / me.threads() * grain && end <= own_end * grain;
+            late_long += own && end - begin > before;
+            if (own) before = end - begin;
+          });
+        });
+        CHECK(late_long == 0);
+        for (size_t i = 0; i < n; ++i) REQUIRE(taken[i] == 1);
+      }
+    }
+  }
+}
+
+TEST_CASE("take by halves begins with half of a run and ends with single grains") {
+  const ThreadTeam team(1);
+  const PhaseTeam phases(team);
+  std::vector<size_t> stretches;
+  phases.run([&](Worker& me) {
+    me.take(100, {3, true}, [&](size_t begin, size_t end) { stretches.push_back(end - begin); });
+  });
+  CHECK(stretches == std::vector<size_t>{51, 27, 12, 6, 3, 1});  // of 34 grains
+}
+
 TEST_CASE("a row is shared to the same worker every time") {
   const ThreadTeam team(3);
   const PhaseTeam phases(team);

@@ -79,6 +79,18 @@ TEST_CASE("any number of tokens, in one tile or in many, has the definition's bi
   }
 }
 
+TEST_CASE("one token has the definition's bits in any number of panels") {
+  std::mt19937 engine(8);
+  for (const MatmulOperation& operation : operations()) {
+    for (size_t rows : kManyPanels) {
+      check_every_isa(operation, rows, 160, 1, Fill::kRandom, Fill::kRandom, engine);
+    }
+    const Weights w(operation, 250, 96, Fill::kRandom, engine);
+    const Inputs x(operation, 1, 96, Fill::kRandom, engine);
+    check_every_part(operation, w.view, x, {{0, 64}, {16, 96}, {32, 176}, {48, 250}, {128, 250}});
+  }
+}
+
 TEST_CASE("activations of 4-bit levels run through the same kernels") {
   std::mt19937 engine(3);
   const auto int8 = with_int4_activations(channel(WeightFormat::kInt8Channel));

@@ -36,6 +36,15 @@ TEST_CASE("int8 in groups has the definition's bits on every instruction set") {
   }
 }
 
+TEST_CASE("one token has the definition's bits in any number of panels of int8 groups") {
+  std::mt19937 engine(8);
+  for (const MatmulOperation& kind : operations()) {
+    for (size_t rows : kManyPanels) {
+      check_every_isa(kind, rows, 96, 1, Fill::kRandom, Fill::kRandom, engine);
+    }
+  }
+}
+
 TEST_CASE("no extreme of int8 levels in groups overflows an intermediate sum") {
   std::mt19937 engine(2);
   for (const MatmulOperation& kind : operations()) {

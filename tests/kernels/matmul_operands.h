@@ -194,6 +194,9 @@ inline void check_every_isa(const MatmulOperation& operation, size_t rows, size_
   check_every_isa(operation, w.view, x.acts);
 }
 
+// Panels that one token may read in side by side streams: a multiple of four, others, and a part of one.
+inline constexpr size_t kManyPanels[] = {64, 96, 111, 128, 145, 250};
+
 // A row and a token have the same bits in any batch and any range of rows, and nothing else is written.
 inline void check_every_part(const MatmulOperation& operation, const MatrixView& w, const Inputs& x,
                              const std::vector<std::pair<size_t, size_t>>& row_ranges) {

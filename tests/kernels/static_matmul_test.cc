@@ -68,6 +68,17 @@ TEST_CASE("every instruction set has the definition's bits at any width, height 
   }
 }
 
+TEST_CASE("one token has the definition's bits in any number of panels") {
+  std::mt19937 engine(8);
+  for (const MatmulOperation& operation : operations()) {
+    for (size_t rows : kManyPanels) {
+      for (size_t cols : {77, 160}) {
+        check_every_isa(operation, rows, cols, 1, Fill::kRandom, Fill::kRandom, cols == 77, engine);
+      }
+    }
+  }
+}
+
 TEST_CASE("any number of tokens, in one tile or in many, has the definition's bits") {
   std::mt19937 engine(7);
   for (const MatmulOperation& operation : operations()) {
