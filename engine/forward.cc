@@ -161,6 +161,7 @@ Result<Forward> Forward::create(const ModelConfig& config, const Weights& weight
   f.routed_.resize(chunk * config.experts_per_token);
   f.expert_tokens_.resize(f.routed_.size());
   f.expert_begin_.resize(config.experts + 1);
+  f.busy_experts_.reserve(config.experts);
   f.phases_ = PhaseTeam(team);
   f.reading_.resize(team.size());
   f.outcomes_.resize(team.size());
@@ -334,10 +335,8 @@ void Forward::multiply_ahead(Worker& me, const Matrix& w, LinearInput& input, fl
   me.meet();
 }
 
-void Forward::multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride,
-                       const Matrix* next) {
+void Forward::multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride) {
   multiply_ahead(me, w, input, out, out_stride);
-  if (next != nullptr) expect(me, *next, input.tokens());
   me.meet();
 }
 

@@ -142,9 +142,7 @@ class Forward {
   // stream += rmsnorm(branch), row by row.
   void add_normed(Worker& me, float* branch, const std::vector<float>& weight, size_t rows, float* stream);
   // W x, whole for all workers when it returns.
-  // `next`: the matrix that these workers multiply by next.
-  void multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride,
-                const Matrix* next = nullptr);
+  void multiply(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride);
   // W x; the workers have yet to meet.
   void multiply_ahead(Worker& me, const Matrix& w, LinearInput& input, float* out, size_t out_stride);
 
@@ -180,6 +178,7 @@ class Forward {
   std::vector<Routed> routed_;           // (chunk, experts per token), ascending
   std::vector<uint32_t> expert_begin_;   // (experts + 1) where an expert's rows begin
   std::vector<uint32_t> expert_tokens_;  // the token of each of those rows
+  std::vector<uint32_t> busy_experts_;   // those that have rows, ascending
   PhaseTeam phases_;
   std::vector<StoredTensor::Scratch> reading_;  // per thread
   std::vector<Result<void>> outcomes_;          // per thread

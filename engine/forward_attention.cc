@@ -44,6 +44,8 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, Kv
   norm_rows(me, row(x_, rows, d), w.input_norm, rows.count, d, normed);
   LinearInput input(linear_, normed, rows.count, d);
   if (layer.owns_kv) {
+    input.prepare(*kernels_, me, w.k.input());
+    expect(me, w.q, rows.count);
     multiply_ahead(me, w.k, input, k, kv_width);
     if (!layer.k_eq_v) multiply_ahead(me, w.v, input, v, kv_width);
   }

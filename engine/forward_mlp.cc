@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "engine/forward.h"
 #include "engine/forward_plan.h"
@@ -9,13 +10,13 @@
 namespace gemma {
 
 // gate = gelu(W_gate x) * W_up x, the input `hidden` of the matrix down. A worker multiplies some rows of
-// both matrices, joins them and makes levels of them while they are in its cache.
+// both matrices, joins them and makes levels of them at once.
 void Forward::gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, LinearInput& hidden,
                           size_t width) {
   float* gate = gate_.as<float>();
   float* up = up_.as<float>();
   const size_t tokens = input.tokens();
-  // Both parts of all tokens: half of a second-level cache.
+  // Both parts of many tokens: half of a second-level cache.
   constexpr size_t kFloats = size_t{1} << 16, kRows = 2 * kernels::kPanelRows;
   const size_t fits = std::max<size_t>(kFloats / tokens / kRows, 1) * kRows;
   Grain grain = linear_grain(width, config_->hidden_size, tokens, me.threads());
@@ -130,6 +131,10 @@ void Forward::route(Worker& me, const LayerWeights& w, const Rows& rows) {
     }
     std::copy_backward(expert_begin_.begin(), expert_begin_.end() - 1, expert_begin_.end());
     expert_begin_[0] = 0;
+    busy_experts_.clear();
+    for (uint32_t e = 0; e < n; ++e) {
+      if (expert_begin_[e] < expert_begin_[e + 1]) busy_experts_.push_back(e);
+    }
   }
   me.meet();
 }
@@ -157,23 +162,30 @@ void Forward::experts(Worker& me, size_t index, const Rows& rows) {
     return w.expert_gate_up[a].input() == w.expert_gate_up[b].input() &&
            w.expert_down[a].input() == w.expert_down[b].input();
   };
+  const auto busy = [&](size_t first, size_t last) {  // of the experts [first, last)
+    const auto begin = std::lower_bound(busy_experts_.begin(), busy_experts_.end(), first);
+    return std::span(begin, std::lower_bound(begin, busy_experts_.end(), last));
+  };
   const auto grain_of = [&](size_t first, size_t last, size_t matrix_rows, size_t cols) {
-    const size_t tokens = (expert_begin_[last] - expert_begin_[first]) / (last - first) + 1;
+    const size_t count = std::max<size_t>(busy(first, last).size(), 1);
+    const size_t tokens = (expert_begin_[last] - expert_begin_[first] + count - 1) / count;
     return linear_grain(matrix_rows, cols, tokens, me.threads());
   };
   // Rows of some experts' matrices, one after the other: calls body(expert, first row, end row).
   const auto take_rows = [&](size_t first, size_t last, size_t matrix_rows, size_t cols, const auto& body) {
+    const std::span<const uint32_t> experts = busy(first, last);
     const Grain grain = grain_of(first, last, matrix_rows, cols);
     const size_t parts = (matrix_rows + grain.items - 1) / grain.items;
-    me.take((last - first) * parts, {1, grain.halves}, [&](size_t begin, size_t end) {
+    me.take(experts.size() * parts, {1, grain.halves}, [&](size_t begin, size_t end) {
       for (size_t part = begin, next; part < end; part = next) {
-        const size_t e = first + part / parts, of_it = part - part % parts;
-        next = std::min(end, of_it + parts);
-        if (expert_begin_[e] == expert_begin_[e + 1]) continue;
-        body(e, (part - of_it) * grain.items, std::min((next - of_it) * grain.items, matrix_rows));
+        const size_t before = part - part % parts;
+        next = std::min(end, before + parts);
+        body(size_t{experts[part / parts]}, (part - before) * grain.items,
+             std::min((next - before) * grain.items, matrix_rows));
       }
     });
   };
+  me.expect(nullptr, 0);  // what comes next was not known before
 
   for (size_t first = 0, last = 0; first < n; first = last) {
     for (last = first + 1; last < n && same_input(first, last); ++last) {

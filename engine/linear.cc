@@ -14,7 +14,7 @@ bool as_it_is(const InputFormat& format) {
   return format.kind == kernels::ActivationKind::kFloat && !format.rounding.rounds();
 }
 
-// So many tokens take no longer than reading the weights.
+// With so many tokens memory is still the limit, or not far from it.
 constexpr size_t kFewTokens = 8;
 
 bool per_token(const InputFormat& format) {
@@ -143,10 +143,10 @@ Grain linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads) {
   const bool halves = tokens <= kFewTokens;
   const size_t panels = (rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
   const size_t least = kMacs / std::max<size_t>(kernels::kPanelRows * cols * tokens, 1) + 1;
-  // Kernels like two panels at a time, and one token four if that is not long to wait for.
+  // Kernels like four panels at a time, or two where four are long to wait for.
   if (halves) return {(least > 1 ? 4 : 2) * kernels::kPanelRows, true};
   const size_t some = std::max(least, panels / (threads * kParts));
-  return {(some + some % 2) * kernels::kPanelRows};
+  return {(some + 3) / 4 * 4 * kernels::kPanelRows};
 }
 
 void expect_rows(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, Grain grain,
@@ -159,7 +159,8 @@ void expect_rows(const kernels::KernelTable& kernels, Worker& me, const Matrix& 
   const size_t grains = (view.rows + grain.items - 1) / grain.items;
   const size_t begin = grains * me.thread() / me.threads(), end = grains * (me.thread() + 1) / me.threads();
   const size_t first = (end - begin + 1) / 2 * panels;  // what it will take first
-  const size_t streams = tokens == 1 && first >= kernels.streams ? kernels.streams : 1;
+  const bool side_by_side = tokens == 1 && view.format > kernels::WeightFormat::kLevels;  // panels
+  const size_t streams = side_by_side && first >= kernels.streams ? kernels.streams : 1;
   const size_t apart = first / streams * panel_bytes;
   me.expect(view.data + begin * panels * panel_bytes, std::min(kBytes / streams, apart), streams, apart);
 }

@@ -85,13 +85,13 @@ void linear_rows(const kernels::KernelTable& kernels, const Matrix& w, const ker
                  LinearScratch& scratch, size_t thread, size_t begin, size_t end, float* out,
                  size_t out_stride);
 
-// Rows that a worker takes at a time from `rows` of W: whole panels, at least work enough for taking them,
-// and few enough that nobody waits long for the last. For few tokens, where memory is what everybody waits
-// for, by halves.
+// Rows that a worker takes at a time from `rows` of W: whole panels, work enough for taking them, and few
+// enough that nobody waits long for the last. For few tokens, where memory is what everybody waits for, by
+// halves.
 Grain linear_grain(size_t rows, size_t cols, size_t tokens, size_t threads);
 
-// Says that this worker's next is W, all of it taken by `grain`: what it will read first is asked for at
-// meetings (Worker::expect). For few tokens; nothing otherwise.
+// Says that this worker's next is W, all of it taken by `grain`: what it will read first is asked for before
+// (Worker::expect). For few tokens; nothing otherwise.
 void expect_rows(const kernels::KernelTable& kernels, Worker& me, const Matrix& w, Grain grain,
                  size_t tokens);
 

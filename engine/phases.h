@@ -50,13 +50,13 @@ class Worker {
   size_t thread() const { return thread_; }
   size_t threads() const { return threads_; }
 
-  // Waits until all have arrived: spinning for some microseconds, then asleep.
+  // Waits until all have arrived: spinning for a hundred microseconds, then asleep.
   void meet();
 
   // What this thread will read next of what lies in memory: `bytes` of each of some streams, `apart` bytes from
-  // one to the next. While it waits at meetings it asks for them, in order and once, so that the memory is not
-  // idle when one thread alone has something to do. Holds until something else is expected. Asking never
-  // faults.
+  // one to the next. While it waits at meetings, and as the ranges of a take() end, it asks for them, in order
+  // and once, so that the memory is not idle when one thread alone has something to do. Holds until something
+  // else is expected. Asking never faults.
   void expect(const std::byte* begin, size_t bytes, size_t streams = 1, size_t apart = 0) {
     next_line_ = reinterpret_cast<uintptr_t>(begin);
     lines_end_ = next_line_ + bytes;

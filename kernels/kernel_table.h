@@ -19,7 +19,7 @@ namespace gemma::kernels {
 
 struct KernelTable {
   Isa isa = Isa::kPortable;
-  // Matmuls of one token cut the rows of a call into so many runs of panels and read them side by side.
+  // Integer matmuls of one token cut a call's rows into so many runs of panels and read them side by side.
   uint32_t streams = 1;
 
   // --- float (kernels/float_kernels.cc; Highway on the vector targets, plain C++ in portable) ---

@@ -25,7 +25,9 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t apart, siz
       }
     }
   }
-  for (size_t p = 0; p < P && lines > 0; ++p) {
+  if (lines == 0) return;
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
     const __m512i weights = _mm512_xor_si512(load(line + p * apart), sign_bits);
     for (size_t t = 0; t < T; ++t) sums.add(0, p, t, weights, broadcast4(x + t * x_stride));
   }

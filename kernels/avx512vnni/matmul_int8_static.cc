@@ -24,7 +24,9 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t apart, siz
       }
     }
   }
-  for (size_t p = 0; p < P && lines > 0; ++p) {
+  if (lines == 0) return;
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
     const __m512i weights = load(line + p * apart);
     for (size_t t = 0; t < T; ++t) sums.add(0, p, t, broadcast4(x + t * x_stride), weights);
   }

@@ -93,8 +93,11 @@ struct Sums {
     sum = _mm512_dpbusd_epi32(sum, unsigned_side, signed_side);
   }
   GEMMA_AVX512_INLINE __m512i all(size_t p, size_t t) const {
-    if constexpr (Chains == 1) return chains[p][t][0];
-    return _mm512_add_epi32(chains[p][t][0], chains[p][t][1]);
+    if constexpr (Chains == 1) {
+      return chains[p][t][0];
+    } else {
+      return _mm512_add_epi32(chains[p][t][0], chains[p][t][1]);
+    }
   }
 };
 
