@@ -5,8 +5,9 @@
 namespace gemma {
 namespace {
 
-// About 100 us (200 where a pause is as long as on Intel's): longer than any phase of one token is unbalanced, though a thread were interrupted for a while
-// (waking one that sleeps takes 50), short enough to give a core back that another program wants.
+// About 100 us (200 where a pause is as long as on Intel's): longer than any phase of one token is unbalanced,
+// even if a thread is interrupted for a while (waking one that sleeps takes 50), short enough to give a core
+// back that another program wants.
 constexpr int kSpins = 5000;
 
 inline void spin() {
