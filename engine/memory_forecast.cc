@@ -4,6 +4,9 @@
 #include <map>
 #include <tuple>
 
+#include <fmt/format.h>
+
+#include "engine/forward_plan.h"
 #include "engine/row_packer.h"
 #include "engine/weight_plan.h"
 
@@ -13,7 +16,7 @@ namespace {
 class Forecast {
  public:
   void add(const MemoryLine& line) {
-    MemoryLine& sum = lines_[{line.part, line.tensor_class, line.layer, line.mapped}];
+    MemoryLine& sum = lines_[{line.part, line.tensor_class, line.layer.value_or(kNoLayer), line.mapped}];
     const uint64_t reserved = sum.reserved_bytes + line.reserved_bytes;
     const uint64_t resident = sum.resident_bytes + line.resident_bytes;
     sum = line;
@@ -32,7 +35,8 @@ class Forecast {
   }
 
  private:
-  std::map<std::tuple<MemoryPart, TensorClass, std::optional<size_t>, bool>, MemoryLine> lines_;
+  static constexpr size_t kNoLayer = SIZE_MAX;
+  std::map<std::tuple<MemoryPart, TensorClass, size_t, bool>, MemoryLine> lines_;
 };
 
 // Weights, and the rows on their way into them: as stored, as float32 and as levels, for each thread. The
@@ -81,11 +85,50 @@ void add_kv(const ModelConfig& config, const SessionOptions& session, size_t tok
   }
 }
 
+// How matrices of a scheme want their inputs, as far as it says whether rows are cut into pieces.
+InputFormat input_format(const ClassScheme& scheme) {
+  using kernels::ActivationKind;
+  switch (scheme.activation) {
+    case ActivationLevels::kGroup:
+      return {.kind = ActivationKind::kInt8Group, .group = scheme.activation_group};
+    case ActivationLevels::kToken:
+      return {.kind = ActivationKind::kInt8Token};
+    case ActivationLevels::kStatic:
+      return {.kind = ActivationKind::kInt8Static};
+    case ActivationLevels::kNone:
+      break;
+  }
+  return {};
+}
+
+// Where the numbers of gate and up are, of `prompt` tokens.
+struct GateNumbers {
+  bool whole = false;        // of some layer all are kept
+  uint64_t piece_bytes = 0;  // of others a thread has so many at a time
+};
+
+GateNumbers gate_numbers(const Model& model, size_t prompt) {
+  const ModelConfig& config = model.config();
+  GateNumbers found;
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const Grain grain =
+        gate_grain(config.layers[i].intermediate_size, config.hidden_size, prompt, model.team().size());
+    const std::string down = fmt::format("layers.{}.mlp.down_proj.weight", i);
+    if (passes_gate(input_format(model.scheme().of(TensorClass::kMlp, down)), prompt, grain)) {
+      found.piece_bytes = std::max<uint64_t>(found.piece_bytes, prompt * grain.items * sizeof(float));
+    } else {
+      found.whole = true;
+    }
+  }
+  return found;
+}
+
 void add_scratch(const Model& model, const SessionOptions& session, size_t prompt, size_t tokens,
                  Forecast& forecast) {
   using Rows = Forward::PlannedBuffer::Rows;
   const ModelConfig& config = model.config();
   const size_t threads = model.team().size();
+  const GateNumbers gates = gate_numbers(model, prompt);
   for (const Forward::PlannedBuffer& planned :
        Forward::plan(config, session.chunk, session.context, threads)) {
     const uint64_t row = uint64_t{planned.row_floats} * sizeof(float);
@@ -97,6 +140,12 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
         break;
       case Rows::kThreads:
         resident = resident_once_touched(bytes, bytes);
+        break;
+      case Rows::kGates:  // what is left is decoding
+        resident = resident_once_touched(bytes, gates.whole ? prompt * row : row);
+        break;
+      case Rows::kPieces:
+        resident = resident_once_touched(bytes, 2 * threads * gates.piece_bytes);
         break;
       case Rows::kPositions:
         resident = resident_once_touched(bytes, bytes / session.context * tokens);
