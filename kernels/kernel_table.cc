@@ -8,6 +8,7 @@
 
 #include "kernels/integer_kernels.h"
 #include "kernels/kernel_registry.h"
+#include "kernels/streams.h"
 
 namespace gemma::kernels {
 namespace {
@@ -40,7 +41,7 @@ KernelTable make_table(Isa isa) {
     fill_quantize_avx2(table);
   }
   if (isa == Isa::kAvx512Vnni) {
-    table.streams = 4;
+    table.streams = kStreams;
     fill_float_avx512(table);
     fill_quantize_avx512(table);
   }
