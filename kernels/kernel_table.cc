@@ -37,6 +37,7 @@ KernelTable make_table(Isa isa) {
   fill_integer(Isa::kPortable, table);
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2 || isa == Isa::kAvxVnni) {
+    table.streams = kStreams;
     fill_float_avx2(table);
     fill_quantize_avx2(table);
   }
