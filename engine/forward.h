@@ -111,8 +111,8 @@ class Forward {
   void per_layer_inputs(Worker& me, const ChunkRequest& request, size_t dropped);
   void layer(Worker& me, size_t index, Rows& rows, size_t dropped, KvCache& cache);
   void attention(Worker& me, size_t layer, Rows& rows, size_t dropped, KvCache& cache);
-  // The query of a row's head as it meets the keys: normed, turned to its position.
-  void ready_query(size_t layer, const Rows& rows, size_t r, size_t head);
+  // Norms a head of row r of q in place and turns it to its position; to be done once for each.
+  void turn_query(size_t layer, const Rows& rows, size_t r, size_t head);
   // `mixed` is what the output projection reads: its columns of a head are made as they are mixed.
   void attend(Worker& me, size_t layer, const Rows& rows, const KvCache& cache, LinearInput& mixed);
   void attend_in_spans(Worker& me, size_t layer, const Rows& rows, const KvCache& cache, LinearInput& mixed);

@@ -56,10 +56,11 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, Kv
     rows.keep_from(dropped);
     if (rows.count == 0) return;
     LinearInput rest(linear_, row(normed_, rows, d), rows.count, d);
-    multiply(me, w.q, rest, q, q_width);
+    multiply_ahead(me, w.q, rest, q, q_width);
+    if (rows.count == 1) me.meet();
   }
   if (rows.count == 1) {
-    me.share(config_->heads, [&](size_t head) { ready_query(index, rows, 0, head); });
+    me.share(config_->heads, [&](size_t head) { turn_query(index, rows, 0, head); });
   }
   me.meet();
 
@@ -76,7 +77,7 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, Kv
   add_normed(me, branch, w.post_attention_norm, rows.count, row(x_, rows, d));
 }
 
-void Forward::ready_query(size_t index, const Rows& rows, size_t r, size_t head) {
+void Forward::turn_query(size_t index, const Rows& rows, size_t r, size_t head) {
   const LayerConfig& layer = config_->layers[index];
   const size_t hd = layer.head_dim, pairs = hd / 2;
   float* query = q_.as<float>() + (r * config_->heads + head) * hd;
@@ -121,7 +122,7 @@ void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& 
     q.positions = std::min(positions, rows.count - first);
     q.heads = group;
     for (size_t i = 0; i < q.count(); ++i) {
-      ready_query(index, rows, first + i / group, kv_head * group + i % group);
+      turn_query(index, rows, first + i / group, kv_head * group + i % group);
     }
     q.head_dim = hd;
     q.window = window_of(*config_, layer);

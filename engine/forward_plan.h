@@ -31,11 +31,12 @@ inline TileStates tile_states(const ModelConfig& config) {
   return {queries, queries * (4 + head_dim)};
 }
 
-// Columns of gate and up that a worker takes at a time, and the most numbers of one of them that it then has:
-// of many tokens both together are half of a second-level cache.
+// The most numbers of gate, and of up, that a worker has at a time of many tokens: both are 512 KB, half of a
+// second-level cache, or what 32 columns of more than 2048 tokens take.
 inline size_t gate_piece(size_t tokens) {
   return std::max(size_t{1} << 16, tokens * 2 * kernels::kPanelRows);
 }
+// Columns of gate and up that a worker takes at a time.
 inline Grain gate_grain(size_t width, size_t hidden_size, size_t tokens, size_t threads) {
   constexpr size_t kRows = 2 * kernels::kPanelRows;
   Grain grain = linear_grain(width, hidden_size, tokens, threads);

@@ -160,7 +160,8 @@ void expect_rows(const kernels::KernelTable& kernels, Worker& me, const Matrix& 
   const size_t grains = (view.rows + grain.items - 1) / grain.items;
   const size_t begin = grains * me.thread() / me.threads(), end = grains * (me.thread() + 1) / me.threads();
   const size_t first = (end - begin + 1) / 2 * panels;  // what it will take first
-  const bool side_by_side = tokens == 1 && view.format > kernels::WeightFormat::kLevels;  // panels
+  // Levels that no panel holds are unpacked row by row.
+  const bool side_by_side = tokens == 1 && view.format != kernels::WeightFormat::kLevels;
   const size_t streams = side_by_side && first >= kernels.streams ? kernels.streams : 1;
   const size_t apart = first / streams * panel_bytes;
   me.expect(view.data + begin * panels * panel_bytes, std::min(kBytes / streams, apart), streams, apart);

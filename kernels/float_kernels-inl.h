@@ -23,6 +23,7 @@
 #include "kernels/attention-inl.h"
 #include "kernels/float_vectors-inl.h"
 #include "kernels/kernel_table.h"
+#include "kernels/streams.h"
 
 #if HWY_TARGET != HWY_SCALAR  // has no table: portable/ is plain C++
 HWY_BEFORE_NAMESPACE();
@@ -44,9 +45,6 @@ constexpr size_t tile_rows(size_t tokens) {
 // the first. The totals of the slice wait beside them: 96 KB at 16 lanes, read and written once a block.
 constexpr size_t kSliceRows = 64, kSliceTokens = 4 * kTileTokens;
 
-// How far ahead a tile of few tokens asks for its rows, and in what steps, in bytes.
-constexpr size_t kAhead = 1536, kLine = 64;
-
 // totals[r * kSliceTokens + t] += sum over n <= kBlock columns, whole vectors of them, of weight row r (of R,
 // `row_stride` elements apart) times token t (of T); the first block's sums are added to zero.
 template <size_t R, size_t T, typename W>
@@ -62,9 +60,8 @@ HWY_NOINLINE void add_block(const W* w, size_t row_stride, const float* x, size_
   }
   for (size_t k = 0; k < n; k += lanes) {
     if constexpr (R > 1 && T < kTileTokens) {
-      for (size_t r = 0; r < R && k * sizeof(W) % kLine == 0; ++r) {
-        __builtin_prefetch(reinterpret_cast<const char*>(w + r * row_stride + k) + kAhead);
-      }
+      constexpr size_t kLine = 64;
+      for (size_t r = 0; r < R && k * sizeof(W) % kLine == 0; ++r) ask_ahead<R, T>(w + r * row_stride + k);
     }
     Vector ws[R];
 #pragma GCC unroll 4

@@ -40,7 +40,7 @@ GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) fours[t][0] = fours[t][1] = _mm256_setzero_si256();
     for (size_t l = first; l < std::min(lines, first + kFoursLines); ++l, line += kLine) {
-      prefetch<P, T>(line);
+      ask_ahead<P, T>(line);
       __m256i packed0 = load(line), packed1 = load(line + 32);
 #pragma GCC unroll 4
       for (size_t i = 0; i < 4; ++i, x += 4) {

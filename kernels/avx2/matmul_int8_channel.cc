@@ -13,7 +13,7 @@ template <size_t P, size_t T>
 GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, const int8_t* x, size_t x_stride,
                                       __m256i (&total)[T][2]) {
   for (size_t i = 0; i < kByteGroupLines; ++i, line += kLine, x += 4) {
-    prefetch<P, T>(line);
+    ask_ahead<P, T>(line);
     const __m256i weights0 = load(line), weights1 = load(line + 32);
     const __m256i magnitudes0 = _mm256_abs_epi8(weights0), magnitudes1 = _mm256_abs_epi8(weights1);
 #pragma GCC unroll 6

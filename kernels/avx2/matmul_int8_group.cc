@@ -22,7 +22,7 @@ GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, const int8_t* x, si
 #pragma GCC unroll 6
   for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
   for (size_t i = 0; i < Lines; ++i, line += kLine, x += 4) {
-    prefetch<P, T>(line);
+    ask_ahead<P, T>(line);
     const __m256i weights0 = load(line), weights1 = load(line + 32);
     const __m256i magnitudes0 = _mm256_abs_epi8(weights0), magnitudes1 = _mm256_abs_epi8(weights1);
 #pragma GCC unroll 6

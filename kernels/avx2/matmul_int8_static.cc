@@ -43,7 +43,7 @@ GEMMA_AVX2_INLINE void multiply_lines(const std::byte* lines, const SplitColumns
 #pragma GCC unroll 8
     for (size_t line = 0; line < kByteGroupLines; ++line) {
       const std::byte* weights = lines + line * kLine + first * 32;
-      if (first == 0) prefetch<P, T>(weights);
+      if (first == 0) ask_ahead<P, T>(weights);
 #pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) {
         const __m256i low = broadcast4(x.lower[t] + line * 4), high = broadcast4(x.upper[t] + line * 4);

@@ -43,16 +43,6 @@ GEMMA_AVX2_INLINE __m256i load(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }
 
-// A hint for weights that a tile of P panels and T tokens will want soon, as far ahead as with AVX-512
-// (avx512vnni/panel.h has the figures). Here 0.75 to 4 KB in each of four streams read matrices from memory
-// equally fast, and no hint up to an eighth more slowly. It may point beyond the matrix: it never faults.
-template <size_t P, size_t T>
-GEMMA_AVX2_INLINE void prefetch(const std::byte* line) {
-  constexpr size_t kAhead = P == kStreams ? 1536 : T == 1 ? 4096 : 1024;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(line) + kAhead;
-  _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
-}
-
 // Columns x[0..4) for every row.
 template <typename X>
 GEMMA_AVX2_INLINE __m256i broadcast4(const X* x) {
@@ -94,7 +84,7 @@ GEMMA_AVX2_INLINE void multiply_group(const std::byte* lines, const X* x, size_t
   for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = begin;
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line) {
-    prefetch<P, T>(lines + line * kLine);
+    ask_ahead<P, T>(lines + line * kLine);
     const __m256i packed0 = load(lines + line * kLine);
     const __m256i packed1 = load(lines + line * kLine + 32);
     const __m256i low0 = _mm256_and_si256(packed0, low_nibbles);

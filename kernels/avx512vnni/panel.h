@@ -6,23 +6,13 @@
 // that adds, 8 or 128 times the sum of the activations, is where the sums begin, negated.
 #pragma once
 
-// GCC 12 takes the deliberately undefined registers of its own AVX-512 header for mistakes (its bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "kernels/activations.h"
+#include "kernels/avx512_intrinsics.h"
 #include "kernels/matrix.h"
 #include "kernels/streams.h"
 
@@ -42,17 +32,6 @@ inline constexpr size_t kTileSums = 8;
 
 GEMMA_AVX512_INLINE __m512i load(const void* p) {
   return _mm512_loadu_si512(p);
-}
-
-// A hint for weights that a tile of P panels and T tokens will want soon, as far ahead as measured best. It may
-// point beyond the matrix: it never faults. One token takes a line in some nanoseconds, so what is to come
-// from memory in time is 4 KB ahead, or 1.5 KB in each of four streams: two Zen 5 cores then read 68 of 71
-// GB/s, 64 with 3 KB or without a hint.
-template <size_t P, size_t T>
-GEMMA_AVX512_INLINE void prefetch(const std::byte* line) {
-  constexpr size_t kAhead = P == kStreams ? 1536 : T == 1 ? 4096 : 1024;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(line) + kAhead;
-  _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
 }
 
 // Columns x[0..4) for every row.
@@ -100,7 +79,7 @@ GEMMA_AVX512_INLINE void multiply_group(const std::byte* lines, size_t apart, co
     for (size_t p = 0; p < P; ++p) {
       const std::byte* packed_line = lines + p * apart + line * kLine;
       const __m512i packed = load(packed_line);
-      prefetch<P, T>(packed_line);
+      ask_ahead<P, T>(packed_line);
       low[p] = _mm512_and_si512(packed, low_nibbles);
       high[p] = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_nibbles);
     }

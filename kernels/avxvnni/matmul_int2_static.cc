@@ -20,7 +20,7 @@ struct PairSums {
     const __m256i lower = _mm256_set1_epi8(3), upper = _mm256_set1_epi8(12);
 #pragma GCC unroll 2
     for (size_t l = 0; l < kGroupLines; ++l, line += kLine, x += kLineColumns) {
-      prefetch<P, T>(line);
+      ask_ahead<P, T>(line);
       __m256i packed0 = load(line), packed1 = load(line + 32);
 #pragma GCC unroll 2
       for (size_t high = 0; high < 2; ++high) {

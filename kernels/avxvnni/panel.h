@@ -3,7 +3,8 @@
 // 4 signed ones and adds all to the row's int32 sum. Nothing can saturate, nothing is widened.
 //
 // The inner step, 4 columns of 16 rows and 6 tokens: 2 loads of weights, 6 broadcasts and 12 vpdpbusd, 384
-// multiply-adds. One token takes a line of each of kStreams panels in turn, so that a broadcast serves all.
+// multiply-adds. One token takes a line of each of kStreams panels in turn, so that a broadcast serves all
+// (`int2 static` a group of each: its 16 sums would not fit).
 //
 // The same instruction on 256 bits exists in AVX-512 under another encoding. GEMMA_AVXVNNI_EVEX compiles
 // these files to that one, so that their logic runs, and is tested, where AVX-VNNI is missing.
@@ -28,7 +29,6 @@ using avx2::kLine;
 using avx2::kManyTokens;
 using avx2::kNibbleGroupBytes;
 using avx2::load;
-using avx2::prefetch;
 using avx2::Steps;
 using avx2::Unsigned;
 
@@ -87,7 +87,7 @@ GEMMA_AVXVNNI_INLINE void add_nibble_group(const std::byte* lines, size_t apart,
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
       const std::byte* panel_line = lines + p * apart;
-      prefetch<P, T>(panel_line);
+      ask_ahead<P, T>(panel_line);
       const __m256i packed0 = load(panel_line), packed1 = load(panel_line + 32);
       sums.template add<Side>(0, p, _mm256_and_si256(packed0, nibble), _mm256_and_si256(packed1, nibble), x,
                               x_stride);
@@ -120,7 +120,7 @@ GEMMA_AVXVNNI_INLINE void add_byte_lines(const std::byte* lines, size_t apart, c
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
       const std::byte* line = lines + p * apart;
-      prefetch<P, T>(line);
+      ask_ahead<P, T>(line);
       sums.template add<Side>(i, p, load_flipped<kFlip>(line), load_flipped<kFlip>(line + 32), x, x_stride);
     }
   }
