@@ -75,8 +75,10 @@ std::vector<Forward::PlannedBuffer> Forward::plan(const ModelConfig& config, siz
       {[](F& f) -> Buffer& { return f.mixed_; }, kActs, chunk, w.heads, kTokens},
       {[](F& f) -> Buffer& { return f.k_; }, kActs, chunk, w.kv, kTokens},
       {[](F& f) -> Buffer& { return f.v_; }, kActs, chunk, w.kv, kTokens},
-      {[](F& f) -> Buffer& { return f.gate_; }, kActs, chunk, w.intermediate, kTokens},
-      {[](F& f) -> Buffer& { return f.up_; }, kActs, chunk, w.intermediate, kTokens},
+      {[](F& f) -> Buffer& { return f.gate_; }, kActs, chunk, w.intermediate, PlannedBuffer::Rows::kGates},
+      {[](F& f) -> Buffer& { return f.up_; }, kActs, chunk, w.intermediate, PlannedBuffer::Rows::kGates},
+      {[](F& f) -> Buffer& { return f.pieces_; }, kActs, 1, w.intermediate + threads * 2 * gate_piece(chunk),
+       PlannedBuffer::Rows::kPieces},
       {[](F& f) -> Buffer& { return f.ple_; }, kActs, chunk, ple, kTokens},
       {[](F& f) -> Buffer& { return f.ple_gate_; }, kActs, chunk, config.ple_width, kTokens},
       {[](F& f) -> Buffer& { return f.moe_; }, kActs, moe, d, kTokens},
@@ -265,15 +267,28 @@ void Forward::per_layer_inputs(Worker& me, const ChunkRequest& request, size_t d
   const size_t width = config_->ple_width;
   const size_t total = config_->layers.size() * width;
   float* ple = ple_.as<float>();
+  const size_t needed = std::min(config_->last_kv_owner() * width, total);
+  const auto columns_of = [&](size_t t) { return t < dropped ? needed : total; };
+  const std::span<float> table_row(table_rows_.as<float>() + me.thread() * total, total);
+  const auto read_row = [&](size_t t) {
+    Result<void> read = weights_->ple_table.row(static_cast<size_t>(request.tokens[t]), columns_of(t),
+                                                reading_[me.thread()], table_row);
+    if (!read) {
+      outcomes_[me.thread()] = std::move(read);
+      failed_->store(true, std::memory_order_relaxed);
+    }
+  };
   LinearInput input(linear_, x_.as<float>(), tokens, d);
   const Matrix& w = weights_->ple_model_projection;
-  const size_t needed = std::min(config_->last_kv_owner() * width, total);
+  const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
+  // A worker's only row is read first: meanwhile the others take its part of the projection.
+  const bool read_first = tokens <= me.threads();
+  if (read_first) me.share(tokens, read_row);
   if (dropped == 0 || observer_ != nullptr) {  // an observer sees whole matrices
     multiply(me, w, input, ple, total);
   } else {
     const size_t for_all =
         std::min((needed + kernels::kPanelRows - 1) / kernels::kPanelRows * kernels::kPanelRows, total);
-    const kernels::Activations acts = input.prepare(*kernels_, me, w.input());
     me.take(for_all, linear_grain(for_all, d, tokens, me.threads()), [&](size_t begin, size_t end) {
       linear_rows(*kernels_, w, acts, linear_, me.thread(), begin, end, ple, total);
     });
@@ -287,17 +302,10 @@ void Forward::per_layer_inputs(Worker& me, const ChunkRequest& request, size_t d
     me.meet();
   }
 
-  const std::span<float> table_row(table_rows_.as<float>() + me.thread() * total, total);
   const float projection_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
   me.share(tokens, [&](size_t t) {
-    const size_t columns = t < dropped ? needed : total;
-    Result<void> read = weights_->ple_table.row(static_cast<size_t>(request.tokens[t]), columns,
-                                                reading_[me.thread()], table_row);
-    if (!read) {
-      outcomes_[me.thread()] = std::move(read);
-      failed_->store(true, std::memory_order_relaxed);
-      return;
-    }
+    const size_t columns = columns_of(t);
+    if (!read_first) read_row(t);
     float* row = ple + t * total;
     kernels_->scale(row, projection_scale, columns);
     for (size_t i = 0; i < columns; i += width) norm(row + i, weights_->ple_projection_norm, width, row + i);

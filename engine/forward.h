@@ -61,7 +61,9 @@ class Forward {
     Buffer& (*of)(Forward& forward);
     MemoryPart part;
     size_t rows, row_floats;
-    enum class Rows { kTokens, kThreads, kPositions, kLogits } counts;
+    // kGates: as kTokens, but where numbers of gate and up pass through pieces (forward_plan.h), and only there
+    // kPieces.
+    enum class Rows { kTokens, kThreads, kPositions, kLogits, kGates, kPieces } counts;
   };
   static std::vector<PlannedBuffer> plan(const ModelConfig& config, size_t chunk, size_t context,
                                          size_t threads);
@@ -109,9 +111,22 @@ class Forward {
   void per_layer_inputs(Worker& me, const ChunkRequest& request, size_t dropped);
   void layer(Worker& me, size_t index, Rows& rows, size_t dropped, KvCache& cache);
   void attention(Worker& me, size_t layer, Rows& rows, size_t dropped, KvCache& cache);
+  // Norms a head of row r of q in place and turns it to its position; to be done once for each.
+  void turn_query(size_t layer, const Rows& rows, size_t r, size_t head);
   // `mixed` is what the output projection reads: its columns of a head are made as they are mixed.
   void attend(Worker& me, size_t layer, const Rows& rows, const KvCache& cache, LinearInput& mixed);
   void attend_in_spans(Worker& me, size_t layer, const Rows& rows, const KvCache& cache, LinearInput& mixed);
+  // How one position's queries are cut into items of work, and what the queries and keys of one are.
+  struct SpanItems {
+    size_t span, first_span, spans;  // of keys: the positions of one; the first that is seen; how many are
+    size_t heads, together;          // of queries: all; of one item
+    size_t oldest;                   // position that is seen
+    size_t count() const { return spans * heads / together; }
+    size_t span_of(size_t item) const { return item / (heads / together); }
+    size_t head_of(size_t item) const { return item % (heads / together) * together; }
+  };
+  SpanItems span_items(const Worker& me, size_t layer, size_t position) const;
+  void ask_for_keys(const Worker& me, size_t layer, const Rows& rows, const KvCache& cache) const;
   void mlp(Worker& me, size_t layer, const Rows& rows);
   void gate_and_up(Worker& me, const LayerWeights& w, LinearInput& input, LinearInput& hidden, size_t width);
   void experts(Worker& me, size_t layer, const Rows& rows);
@@ -161,6 +176,7 @@ class Forward {
   Buffer q_, mixed_;               // (chunk, heads * widest head_dim)
   Buffer k_, v_;                   // (chunk, widest kv_heads * head_dim)
   Buffer gate_, up_;               // (chunk, widest intermediate)
+  Buffer pieces_;                  // room to count columns from 0; (threads, gate and up, gate_piece(chunk))
   Buffer ple_;                     // (chunk, layers * ple_width)
   Buffer ple_gate_;                // (chunk, ple_width)
   Buffer moe_;                     // (chunk, hidden) sum of the experts

@@ -30,15 +30,6 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, Kv
     norm(value, {}, hd, value);
     cache.write_head(*kernels_, index, rows.first + r, head, key, value);
   };
-  // Row r of q belongs to row r + behind of the keys.
-  const auto ready_query = [&](size_t r, size_t head, size_t behind) {
-    float* query = q + r * q_width + head * hd;
-    norm(query, w.q_norm, hd, query);
-    kernels_->rope(query, cos + (r + behind) * pairs, sin + (r + behind) * pairs, hd);
-  };
-  const auto share_heads = [&](size_t heads, const auto& body) {
-    me.share(rows.count * heads, [&](size_t i) { body(i / heads, i % heads); });
-  };
 
   float* normed = row(normed_, rows, d);
   norm_rows(me, row(x_, rows, d), w.input_norm, rows.count, d, normed);
@@ -52,18 +43,25 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, Kv
   if (dropped == 0) {
     input.prepare(*kernels_, me, w.q.input());
     expect(me, w.o, rows.count);
+    ask_for_keys(me, index, rows, cache);
     multiply_ahead(me, w.q, input, q, q_width);
   }
   me.meet();
-  if (layer.owns_kv) share_heads(layer.kv_heads, cache_head);
+  if (layer.owns_kv) {
+    me.share(rows.count * layer.kv_heads,
+             [&](size_t i) { cache_head(i / layer.kv_heads, i % layer.kv_heads); });
+  }
   if (dropped > 0) {
     me.meet();
     rows.keep_from(dropped);
     if (rows.count == 0) return;
     LinearInput rest(linear_, row(normed_, rows, d), rows.count, d);
-    multiply(me, w.q, rest, q, q_width);
+    multiply_ahead(me, w.q, rest, q, q_width);
+    if (rows.count == 1) me.meet();
   }
-  share_heads(config_->heads, [&](size_t r, size_t head) { ready_query(r, head, dropped); });
+  if (rows.count == 1) {
+    me.share(config_->heads, [&](size_t head) { turn_query(index, rows, 0, head); });
+  }
   me.meet();
 
   LinearInput mixed(linear_, mixed_.as<float>(), rows.count, q_width);
@@ -79,6 +77,15 @@ void Forward::attention(Worker& me, size_t index, Rows& rows, size_t dropped, Kv
   add_normed(me, branch, w.post_attention_norm, rows.count, row(x_, rows, d));
 }
 
+void Forward::turn_query(size_t index, const Rows& rows, size_t r, size_t head) {
+  const LayerConfig& layer = config_->layers[index];
+  const size_t hd = layer.head_dim, pairs = hd / 2;
+  float* query = q_.as<float>() + (r * config_->heads + head) * hd;
+  norm(query, weights_->layers[index].q_norm, hd, query);
+  kernels_->rope(query, row(cos_[layer.full_attention], rows, pairs) + r * pairs,
+                 row(sin_[layer.full_attention], rows, pairs) + r * pairs, hd);
+}
+
 namespace {
 
 // The window of a layer, in positions; of full attention more than there can be.
@@ -88,7 +95,8 @@ size_t window_of(const ModelConfig& config, const LayerConfig& layer) {
 
 }  // namespace
 
-// Tiles of a few positions and all heads of one KV head, each computed whole by one worker.
+// Tiles of a few positions and all heads of one KV head, each computed whole by one worker, who also norms
+// and turns its queries: by then they are in its cache.
 void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& cache, LinearInput& mixed) {
   const LayerConfig& layer = config_->layers[index];
   const size_t hd = layer.head_dim;
@@ -113,6 +121,9 @@ void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& 
     q.position = rows.first + first;
     q.positions = std::min(positions, rows.count - first);
     q.heads = group;
+    for (size_t i = 0; i < q.count(); ++i) {
+      turn_query(index, rows, first + i / group, kv_head * group + i % group);
+    }
     q.head_dim = hd;
     q.window = window_of(*config_, layer);
     const kernels::KeyValues kv = cache.view(layer.kv_source, kv_head);
@@ -130,10 +141,49 @@ void Forward::attend(Worker& me, size_t index, const Rows& rows, const KvCache& 
     }
     kernels_->attention_finish(q, all);
     for (size_t p = 0; p < q.positions && in_pieces; ++p) {
-      mixed.make_piece(*kernels_, first + p, column, column + group * hd);
+      mixed.make_piece(*kernels_, first + p, column, column + group * hd,
+                       mixed_.as<float>() + (first + p) * q_width + column);
     }
   });
   if (!in_pieces) me.meet();
+}
+
+Forward::SpanItems Forward::span_items(const Worker& me, size_t index, size_t position) const {
+  const LayerConfig& layer = config_->layers[index];
+  const size_t window = window_of(*config_, layer);
+  SpanItems items;
+  items.span = kernels::kv_span(layer.full_attention);
+  items.oldest = position + 1 > window ? position + 1 - window : 0;
+  items.first_span = items.oldest / items.span;
+  items.spans = position / items.span + 1 - items.first_span;
+  items.heads = config_->heads;
+  // Heads of one KV head stay together, so that keys are read once, unless workers would have nothing to do.
+  constexpr size_t kFewHeads = 4;
+  const size_t group = config_->heads / layer.kv_heads;
+  const bool apart = layer.kv_heads * items.spans < 2 * me.threads() && group % kFewHeads == 0;
+  items.together = apart ? kFewHeads : group;
+  return items;
+}
+
+// For one position: the norms' weights, and the first block of keys and values of this worker's first item.
+// What follows attention asks for itself; the newest key is yet to be made.
+void Forward::ask_for_keys(const Worker& me, size_t index, const Rows& rows, const KvCache& cache) const {
+  if (rows.count != 1) return;
+  const size_t position = rows.first;
+  const LayerConfig& layer = config_->layers[index];
+  for (const auto* w : {&weights_->layers[index].q_norm, &weights_->layers[index].k_norm}) {
+    me.ask(std::as_bytes(std::span(*w)));
+  }
+  const SpanItems items = span_items(me, index, position);
+  const size_t item = items.count() * me.thread() / me.threads();
+  const size_t begin = std::max(items.oldest, (items.first_span + items.span_of(item)) * items.span);
+  const size_t block_end = (begin / kernels::kKeyBlock + 1) * kernels::kKeyBlock;
+  const size_t head = items.head_of(item) / (items.heads / layer.kv_heads);
+  const kernels::KeyValues kv = cache.view(layer.kv_source, head);
+  const size_t slot = begin % kv.slots,
+               keys = std::min({block_end, position, begin + kv.slots - slot}) - begin;
+  const size_t row = kv_row_bytes(kv.type, layer.head_dim).numbers;
+  for (const void* all : {kv.k, kv.v}) me.ask({static_cast<const std::byte*>(all) + slot * row, keys * row});
 }
 
 // One position: its spans are shared too, and then joined in order.
@@ -144,18 +194,12 @@ void Forward::attend_in_spans(Worker& me, size_t index, const Rows& rows, const 
   const size_t heads = config_->heads;
   const size_t group = heads / layer.kv_heads;
   const bool in_pieces = mixed.in_pieces(weights_->layers[index].o.input(), hd);
-  const size_t span = kernels::kv_span(layer.full_attention);
+  const SpanItems items = span_items(me, index, rows.first);
   kernels::AttentionQueries q;
   q.position = rows.first;
   q.positions = 1;
   q.head_dim = hd;
   q.window = window_of(*config_, layer);
-  const size_t oldest = q.position + 1 > q.window ? q.position + 1 - q.window : 0;
-  const size_t first_span = oldest / span, spans = q.position / span + 1 - first_span;
-  // Heads of one KV head stay together, so that keys are read once, unless workers would have nothing to do.
-  constexpr size_t kFewHeads = 4;
-  const bool apart = layer.kv_heads * spans < 2 * me.threads() && group % kFewHeads == 0;
-  const size_t together = apart ? kFewHeads : group;
 
   const auto state_of = [&](size_t s, size_t head) {
     float* memory = span_state_.as<float>() + s * heads * (hd + 2);
@@ -163,13 +207,13 @@ void Forward::attend_in_spans(Worker& me, size_t index, const Rows& rows, const 
                                    heads * hd};
   };
   float* scratch = weights_of_keys_.as<float>() + me.thread() * kernels::kAttentionScratch;
-  me.take(spans * heads / together, 1, [&](size_t item, size_t) {
-    const size_t s = item / (heads / together), head = item % (heads / together) * together;
+  me.take(items.count(), 1, [&](size_t item, size_t) {
+    const size_t s = items.span_of(item), head = items.head_of(item);
     kernels::AttentionQueries some = q;
     some.q = q_.as<float>() + head * hd;
-    some.heads = together;
-    const size_t begin = (first_span + s) * span;
-    kernels_->attention_span(some, cache.view(layer.kv_source, head / group), begin, begin + span,
+    some.heads = items.together;
+    const size_t begin = (items.first_span + s) * items.span;
+    kernels_->attention_span(some, cache.view(layer.kv_source, head / group), begin, begin + items.span,
                              state_of(s, head), scratch);
   });
   me.meet();
@@ -177,10 +221,11 @@ void Forward::attend_in_spans(Worker& me, size_t index, const Rows& rows, const 
     kernels::AttentionQueries one = q;
     one.heads = 1;
     const kernels::AttentionState all = state_of(0, head);
-    for (size_t s = 1; s < spans; ++s) kernels_->attention_merge(one, all, state_of(s, head));
+    for (size_t s = 1; s < items.spans; ++s) kernels_->attention_merge(one, all, state_of(s, head));
     kernels_->attention_finish(one, all);
-    std::memcpy(mixed_.as<float>() + head * hd, all.mix, hd * sizeof(float));
-    if (in_pieces) mixed.make_piece(*kernels_, 0, head * hd, (head + 1) * hd);
+    float* to = mixed_.as<float>() + head * hd;
+    std::memcpy(to, all.mix, hd * sizeof(float));
+    if (in_pieces) mixed.make_piece(*kernels_, 0, head * hd, (head + 1) * hd, to);
   });
   if (!in_pieces) me.meet();
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "engine/linear.h"
 #include "loader/config.h"
 
 namespace gemma {
@@ -28,6 +29,23 @@ inline TileStates tile_states(const ModelConfig& config) {
     head_dim = std::max(head_dim, layer.head_dim);
   }
   return {queries, queries * (4 + head_dim)};
+}
+
+// The most numbers of gate, and of up, that a worker has at a time of many tokens: both are 512 KB, half of a
+// second-level cache, or what 32 columns of more than 2048 tokens take.
+inline size_t gate_piece(size_t tokens) {
+  return std::max(size_t{1} << 16, tokens * 2 * kernels::kPanelRows);
+}
+// Columns of gate and up that a worker takes at a time.
+inline Grain gate_grain(size_t width, size_t hidden_size, size_t tokens, size_t threads) {
+  constexpr size_t kRows = 2 * kernels::kPanelRows;
+  Grain grain = linear_grain(width, hidden_size, tokens, threads);
+  grain.items = std::min(gate_piece(tokens) / std::max<size_t>(tokens, 1) / kRows * kRows, grain.items);
+  return grain;
+}
+// Whether a worker's numbers of gate and up end in its levels for `down` and are read by nobody else.
+inline bool passes_gate(const InputFormat& down, size_t tokens, const Grain& grain) {
+  return tokens > kFewTokens && !reads_rows(down) && takes_pieces(down, grain.items);
 }
 
 // Rows that the experts of one batch have between them: all of a token, or as many as a chunk has tokens.

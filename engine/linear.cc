@@ -10,19 +10,21 @@
 namespace gemma {
 namespace {
 
-bool as_it_is(const InputFormat& format) {
-  return format.kind == kernels::ActivationKind::kFloat && !format.rounding.rounds();
-}
-
-// With so many tokens memory is still the limit, or not far from it.
-constexpr size_t kFewTokens = 8;
-
 bool per_token(const InputFormat& format) {
   using kernels::ActivationKind;
   return format.kind == ActivationKind::kInt8Token || format.kind == ActivationKind::kInt4Token;
 }
 
 }  // namespace
+
+bool reads_rows(const InputFormat& format) {
+  return format.kind == kernels::ActivationKind::kFloat && !format.rounding.rounds();
+}
+
+bool takes_pieces(const InputFormat& format, size_t piece) {
+  const size_t group = format.rounding.rounds() ? format.rounding.group : format.group;
+  return !per_token(format) && (group == 0 || piece % group == 0);
+}
 
 LinearScratch::Plan LinearScratch::plan(size_t tokens, size_t max_cols, size_t threads) {
   const uint64_t cells = uint64_t{tokens} * max_cols;
@@ -53,12 +55,11 @@ Result<LinearScratch> LinearScratch::create(size_t tokens, size_t max_cols, size
   return scratch;
 }
 
-// Columns [begin, end) of a row: whole groups, or all of them.
+// Columns [begin, end) of a row, which x are: whole groups, or all of them.
 void LinearInput::make(const kernels::KernelTable& kernels, const InputFormat& format, size_t row,
-                       size_t begin, size_t end) {
+                       size_t begin, size_t end, const float* x) {
   using kernels::ActivationKind;
-  if (as_it_is(format)) return;
-  const float* x = x_ + row * cols_ + begin;
+  if (reads_rows(format)) return;
   const size_t n = end - begin;
   float* fake = scratch_->fake_.as<float>() + row * cols_ + begin;
   if (format.rounding.rounds()) return format.rounding.apply({x, n}, fake);
@@ -82,15 +83,15 @@ void LinearInput::make(const kernels::KernelTable& kernels, const InputFormat& f
 }
 
 bool LinearInput::in_pieces(const InputFormat& format, size_t piece) {
-  const size_t group = format.rounding.rounds() ? format.rounding.group : format.group;
-  if (per_token(format) || (group > 0 && piece % group != 0)) return false;
+  if (!takes_pieces(format, piece)) return false;
   made_ = format;
   met_ = false;
   return true;
 }
 
-void LinearInput::make_piece(const kernels::KernelTable& kernels, size_t row, size_t begin, size_t end) {
-  make(kernels, made_, row, begin, end);
+void LinearInput::make_piece(const kernels::KernelTable& kernels, size_t row, size_t begin, size_t end,
+                             const float* x) {
+  make(kernels, made_, row, begin, end, x);
 }
 
 kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, Worker& me,
@@ -99,15 +100,15 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, W
   acts.tokens = tokens_;
   acts.cols = cols_;
   acts.x = x_;
-  if (!as_it_is(format) && !(made_ == format)) {
+  if (!reads_rows(format) && !(made_ == format)) {
     if (met_) me.meet();  // others may still read the levels that the matrix before asked for
-    me.share(tokens_, [&](size_t row) { make(kernels, format, row, 0, cols_); });
+    me.share(tokens_, [&](size_t row) { make(kernels, format, row, 0, cols_, x_ + row * cols_); });
     made_ = format;
     met_ = false;
   }
   if (!met_) me.meet();
   met_ = true;
-  if (as_it_is(format)) return acts;
+  if (reads_rows(format)) return acts;
   if (format.fake || format.rounding.rounds()) {
     acts.x = scratch_->fake_.as<float>();
     return acts;
@@ -159,7 +160,8 @@ void expect_rows(const kernels::KernelTable& kernels, Worker& me, const Matrix& 
   const size_t grains = (view.rows + grain.items - 1) / grain.items;
   const size_t begin = grains * me.thread() / me.threads(), end = grains * (me.thread() + 1) / me.threads();
   const size_t first = (end - begin + 1) / 2 * panels;  // what it will take first
-  const bool side_by_side = tokens == 1 && view.format > kernels::WeightFormat::kLevels;  // panels
+  // Levels that no panel holds are unpacked row by row.
+  const bool side_by_side = tokens == 1 && view.format != kernels::WeightFormat::kLevels;
   const size_t streams = side_by_side && first >= kernels.streams ? kernels.streams : 1;
   const size_t apart = first / streams * panel_bytes;
   me.expect(view.data + begin * panels * panel_bytes, std::min(kBytes / streams, apart), streams, apart);

@@ -15,6 +15,9 @@
 
 namespace gemma {
 
+// With so many tokens memory is still the limit, or not far from it.
+inline constexpr size_t kFewTokens = 8;
+
 // Scratch of all matmuls of one session: levels of the current input, rows unpacked for float arithmetic.
 class LinearScratch {
  public:
@@ -42,6 +45,12 @@ class LinearScratch {
   size_t max_cols_ = 0;
 };
 
+// Whether matrices of this format multiply the input's rows themselves, not what is made of them.
+bool reads_rows(const InputFormat& format);
+// Whether `piece` columns of a row can be made into what `format` asks without the rest of the row. False for
+// one scale per token and for pieces that cut groups.
+bool takes_pieces(const InputFormat& format, size_t piece);
+
 // Float rows (tokens, cols) on their way into one or more matrices, as one worker sees them: every worker of
 // a run makes its own, all over the same rows and scratch. Levels are made on first use and kept until a
 // matrix asks for others. One input at a time may use a scratch.
@@ -56,12 +65,11 @@ class LinearInput {
   kernels::Activations prepare(const kernels::KernelTable& kernels, Worker& me, const InputFormat& format);
 
   // For rows that are written in pieces of `piece` columns (each row's last may be shorter) by whoever comes
-  // to it: true if a piece can be made into what `format` asks without the rest of its row. Then whoever has
-  // written one calls make_piece(), and prepare() for that format only meets. False for one scale per token
-  // and for pieces that cut groups: prepare() makes whole rows, which must have been written before a
-  // meeting.
+  // to it. True if `format` takes pieces: then whoever has made columns [begin, end) of a row calls
+  // make_piece() with them, wherever they are, and prepare() for that format only meets. False: prepare()
+  // makes whole rows, which must have been written before a meeting.
   bool in_pieces(const InputFormat& format, size_t piece);
-  void make_piece(const kernels::KernelTable& kernels, size_t row, size_t begin, size_t end);
+  void make_piece(const kernels::KernelTable& kernels, size_t row, size_t begin, size_t end, const float* x);
 
   size_t tokens() const { return tokens_; }
   const float* rows() const { return x_; }
@@ -69,7 +77,7 @@ class LinearInput {
 
  private:
   void make(const kernels::KernelTable& kernels, const InputFormat& format, size_t row, size_t begin,
-            size_t end);
+            size_t end, const float* x);
 
   LinearScratch* scratch_;
   const float* x_;

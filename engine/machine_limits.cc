@@ -161,12 +161,12 @@ Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t
   return found;
 }
 
-double read_once(std::span<const std::byte> bytes, const ThreadTeam& team) {
-  double best = 0;
+std::vector<double> read_each_way(std::span<const std::byte> bytes, const ThreadTeam& team) {
+  std::vector<double> rates;
   for (const kernels::ReadLoop& loop : kernels::read_loops()) {
-    best = std::max(best, bytes_per_second(bytes, team, loop));
+    rates.push_back(bytes_per_second(bytes, team, loop));
   }
-  return best;
+  return rates;
 }
 
 }  // namespace gemma

@@ -45,11 +45,11 @@ uint64_t bandwidth_buffer_bytes();
 // imitate. In the order of `threads`. kResource if the buffer does not fit.
 Result<std::vector<ReadBandwidth>> measure_read_bandwidth(std::span<const size_t> threads, uint64_t bytes);
 
-// What reading gives at this moment: bytes per second over `bytes`, by the threads of `team`, in the fastest of
-// a pass of each loop. Taken between runs of something that reads memory, over the same memory, it tells how
+// What reading gives at this moment: bytes per second over `bytes`, by the threads of `team`, in a pass of each
+// of kernels::read_loops(). Taken between runs of something that reads memory, over the same memory, it tells how
 // that does while the memory is as it is: where other programs or guests share it, a limit measured a minute
 // ago says little, and nor does one of other addresses (on a virtual machine some layers of a model were read
 // at 52 GB/s and others at 71, in the same token).
-double read_once(std::span<const std::byte> bytes, const ThreadTeam& team);
+std::vector<double> read_each_way(std::span<const std::byte> bytes, const ThreadTeam& team);
 
 }  // namespace gemma

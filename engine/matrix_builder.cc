@@ -32,6 +32,8 @@ bool larger_than_half_of_memory(const TensorSource& source) {
   return bytes > available_memory_bytes() / 2;
 }
 
+}  // namespace
+
 InputFormat input_format(const ClassScheme& scheme, size_t cols) {
   using kernels::ActivationKind;
   InputFormat input;
@@ -52,8 +54,6 @@ InputFormat input_format(const ClassScheme& scheme, size_t cols) {
   }
   return input;
 }
-
-}  // namespace
 
 WeightFormat float_format(Dtype dtype) {
   switch (dtype) {

@@ -119,6 +119,10 @@ class MatrixBuilder {
 Result<void> over_rows(const ThreadTeam& team, size_t rows, size_t cols,
                        const std::function<Result<void>(size_t row0, size_t rows)>& step);
 
+// What a matrix of a resolved scheme wants of its input; with static scales, which are read from the file, as
+// far as the scheme alone says.
+InputFormat input_format(const ClassScheme& scheme, size_t cols);
+
 // How a matrix of a class is stored, given the type it has in the file.
 kernels::WeightFormat target_format(const ClassScheme& scheme, Dtype stored);
 // The format that keeps a float type as it is.

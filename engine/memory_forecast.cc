@@ -4,6 +4,8 @@
 #include <map>
 #include <tuple>
 
+#include "engine/forward_plan.h"
+#include "engine/matrix_builder.h"
 #include "engine/row_packer.h"
 #include "engine/weight_plan.h"
 
@@ -13,7 +15,7 @@ namespace {
 class Forecast {
  public:
   void add(const MemoryLine& line) {
-    MemoryLine& sum = lines_[{line.part, line.tensor_class, line.layer, line.mapped}];
+    MemoryLine& sum = lines_[{line.part, line.tensor_class, line.layer ? *line.layer + 1 : 0, line.mapped}];
     const uint64_t reserved = sum.reserved_bytes + line.reserved_bytes;
     const uint64_t resident = sum.resident_bytes + line.resident_bytes;
     sum = line;
@@ -32,17 +34,16 @@ class Forecast {
   }
 
  private:
-  std::map<std::tuple<MemoryPart, TensorClass, std::optional<size_t>, bool>, MemoryLine> lines_;
+  // By part, class, layer + 1 or 0 (GCC 12 takes comparing an optional for a mistake), mapped.
+  std::map<std::tuple<MemoryPart, TensorClass, size_t, bool>, MemoryLine> lines_;
 };
 
 // Weights, and the rows on their way into them: as stored, as float32 and as levels, for each thread. The
 // allocator keeps that memory; what it has kept already (`slack`) serves for it.
-Result<void> add_weights(const Model& model, uint64_t slack, Forecast& forecast) {
-  Result<std::vector<PlannedWeight>> plan =
-      plan_weights(model.config(), model.scheme(), model.source(), model.placement(), model.kernels());
-  if (!plan) return fail(std::move(plan.error()));
+void add_weights(const Model& model, const std::vector<PlannedWeight>& weights, uint64_t slack,
+                 Forecast& forecast) {
   uint64_t built = 0;  // most elements that a thread reads at a time
-  for (const PlannedWeight& weight : *plan) {
+  for (const PlannedWeight& weight : weights) {
     MemoryLine line{.part = MemoryPart::kWeights, .tensor_class = weight.tensor_class, .layer = weight.layer};
     line.mapped = weight.mapped_bytes > 0;
     // Every weight is read: what is mapped will be resident too.
@@ -58,7 +59,6 @@ Result<void> add_weights(const Model& model, uint64_t slack, Forecast& forecast)
   const uint64_t rows = built * kBytesPerElement * model.team().size();
   const uint64_t more = rows - std::min(rows, slack);
   forecast.add({.part = MemoryPart::kAllocator, .reserved_bytes = more, .resident_bytes = more});
-  return {};
 }
 
 // Keys and values: each head has its own run of slots, filled from the start.
@@ -81,11 +81,34 @@ void add_kv(const ModelConfig& config, const SessionOptions& session, size_t tok
   }
 }
 
-void add_scratch(const Model& model, const SessionOptions& session, size_t prompt, size_t tokens,
-                 Forecast& forecast) {
+// Where the numbers of gate and up are (forward_plan.h): of some layers in pieces, of others whole. As if gate
+// and up read the same levels.
+struct GateNumbers {
+  bool in_pieces = false, whole = false;
+};
+
+GateNumbers gate_numbers(const Model& model, const std::vector<PlannedWeight>& weights, size_t prompt) {
+  const ModelConfig& config = model.config();
+  GateNumbers found;
+  for (const PlannedWeight& weight : weights) {
+    if (weight.tensor_class != TensorClass::kMlp || !weight.name.ends_with("mlp.down_proj.weight")) continue;
+    const size_t width = config.layers[*weight.layer].intermediate_size;
+    const Grain grain = gate_grain(width, config.hidden_size, prompt, model.team().size());
+    InputFormat levels = input_format(weight.scheme, width);
+    // Static scales are read with the weights.
+    if (weight.scheme.activation == ActivationLevels::kStatic)
+      levels.kind = kernels::ActivationKind::kInt8Static;
+    (passes_gate(levels, prompt, grain) ? found.in_pieces : found.whole) = true;
+  }
+  return found;
+}
+
+void add_scratch(const Model& model, const SessionOptions& session, const std::vector<PlannedWeight>& weights,
+                 size_t prompt, size_t tokens, Forecast& forecast) {
   using Rows = Forward::PlannedBuffer::Rows;
   const ModelConfig& config = model.config();
   const size_t threads = model.team().size();
+  const GateNumbers gates = gate_numbers(model, weights, prompt);
   for (const Forward::PlannedBuffer& planned :
        Forward::plan(config, session.chunk, session.context, threads)) {
     const uint64_t row = uint64_t{planned.row_floats} * sizeof(float);
@@ -97,6 +120,14 @@ void add_scratch(const Model& model, const SessionOptions& session, size_t promp
         break;
       case Rows::kThreads:
         resident = resident_once_touched(bytes, bytes);
+        break;
+      case Rows::kGates: {  // in pieces: what is left is decoding and the router's scores
+        const uint64_t few = std::max<uint64_t>(row, prompt * config.experts * sizeof(float));
+        resident = resident_once_touched(bytes, gates.whole ? prompt * row : few);
+        break;
+      }
+      case Rows::kPieces:
+        resident = resident_once_touched(bytes, gates.in_pieces ? bytes : 0);
         break;
       case Rows::kPositions:
         resident = resident_once_touched(bytes, bytes / session.context * tokens);
@@ -147,10 +178,12 @@ Result<MemoryForecast> forecast_memory(const Model& model, const ForecastOptions
   if (!now) return fail(std::move(now.error()));
   Forecast forecast;
   for (const MemoryLine& line : now->lines) forecast.add(line);
-  Result<void> planned = add_weights(model, now->resident(MemoryPart::kAllocator), forecast);
-  if (!planned) return fail(std::move(planned.error()));
+  Result<std::vector<PlannedWeight>> weights =
+      plan_weights(model.config(), model.scheme(), model.source(), model.placement(), model.kernels());
+  if (!weights) return fail(std::move(weights.error()));
+  add_weights(model, *weights, now->resident(MemoryPart::kAllocator), forecast);
   add_kv(model.config(), *session, made.tokens, forecast);
-  add_scratch(model, *session, prompt, made.tokens, forecast);
+  add_scratch(model, *session, *weights, prompt, made.tokens, forecast);
   made.lines = forecast.take();
   for (const MemoryLine& line : made.lines) made.resident_bytes += line.resident_bytes;
   made.ple_file_bytes = now->ple_file_bytes;

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "engine/thread_team.h"
 
@@ -62,6 +63,12 @@ class Worker {
     lines_end_ = next_line_ + bytes;
     streams_ = streams;
     apart_ = apart;
+  }
+
+  // Asks at once for what this thread reads soon beside the matrices.
+  void ask(std::span<const std::byte> bytes) const {
+    constexpr size_t kLine = 64;
+    for (size_t i = 0; i < bytes.size(); i += kLine) __builtin_prefetch(bytes.data() + i, 0, 2);
   }
 
   // Calls body(i) for this thread's run of [0, n): sizes differ by one at most. No waiting.

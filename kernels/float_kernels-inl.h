@@ -23,6 +23,7 @@
 #include "kernels/attention-inl.h"
 #include "kernels/float_vectors-inl.h"
 #include "kernels/kernel_table.h"
+#include "kernels/streams.h"
 
 #if HWY_TARGET != HWY_SCALAR  // has no table: portable/ is plain C++
 HWY_BEFORE_NAMESPACE();
@@ -58,6 +59,10 @@ HWY_NOINLINE void add_block(const W* w, size_t row_stride, const float* x, size_
     for (size_t t = 0; t < T; ++t) acc[r][t] = hn::Zero(kFloats);
   }
   for (size_t k = 0; k < n; k += lanes) {
+    if constexpr (R > 1 && T < kTileTokens) {
+      constexpr size_t kLine = 64;
+      for (size_t r = 0; r < R && k * sizeof(W) % kLine == 0; ++r) ask_ahead<R, T>(w + r * row_stride + k);
+    }
     Vector ws[R];
 #pragma GCC unroll 4
     for (size_t r = 0; r < R; ++r) ws[r] = in_register(load(w + r * row_stride + k));
@@ -120,18 +125,19 @@ HWY_INLINE void add_rows(const W* w, size_t row_stride, size_t rows, const float
 
 // The same for up to T tokens.
 template <size_t T, typename W>
-HWY_INLINE void add_tokens(const W* w, size_t row_stride, size_t rows, const float* x, size_t tokens,
-                           size_t n, bool is_first, float* totals) {
+HWY_INLINE void add_tokens(const W* w, size_t row_stride, size_t rows, const float* x, size_t x_stride,
+                           size_t tokens, size_t n, bool is_first, float* totals) {
   if constexpr (T > 1) {
-    if (tokens < T) return add_tokens<T - 1>(w, row_stride, rows, x, tokens, n, is_first, totals);
+    if (tokens < T) return add_tokens<T - 1>(w, row_stride, rows, x, x_stride, tokens, n, is_first, totals);
   }
-  add_rows<T>(w, row_stride, rows, x, row_stride, n, is_first, totals);
+  add_rows<T>(w, row_stride, rows, x, x_stride, n, is_first, totals);
 }
 
-// out[t * out_stride + r] for up to kSliceRows rows and kSliceTokens tokens, all `cols` long and apart.
+// out[t * out_stride + r * apart] for up to kSliceRows rows, `apart` of the matrix's from one to the next, and
+// kSliceTokens tokens, all `cols` long.
 template <typename W>
-HWY_NOINLINE void matmul_slice(const W* w, size_t rows, size_t cols, const float* x, size_t tokens,
-                               float* out, size_t out_stride) {
+HWY_NOINLINE void matmul_slice(const W* w, size_t rows, size_t apart, size_t cols, const float* x,
+                               size_t tokens, float* out, size_t out_stride) {
   const size_t lanes = hn::Lanes(kFloats);
   alignas(64) float totals[kSliceRows * kSliceTokens * hn::MaxLanes(Floats())];
   const auto total = [&](size_t r, size_t t)
@@ -139,22 +145,20 @@ HWY_NOINLINE void matmul_slice(const W* w, size_t rows, size_t cols, const float
   size_t k = 0;
   do {  // once even for no columns: totals of nothing are 0
     for (size_t t = 0; t < tokens; t += kTileTokens) {
-      add_tokens<kTileTokens>(w + k, cols, rows, x + t * cols + k, std::min(kTileTokens, tokens - t),
-                              std::min(kBlock, cols - k), k == 0, totals + t * lanes);
+      add_tokens<kTileTokens>(w + k, apart * cols, rows, x + t * cols + k, cols,
+                              std::min(kTileTokens, tokens - t), std::min(kBlock, cols - k), k == 0,
+                              totals + t * lanes);
     }
     k += kBlock;
   } while (k < cols);
   for (size_t t = 0; t < tokens; ++t) {
     float* row = out + t * out_stride;
-    size_t r = 0;
-    for (; r + 4 <= rows; r += 4) {
-      store_sums(total(r, t), total(r + 1, t), total(r + 2, t), total(r + 3, t), row + r);
-    }
-    for (; r < rows; ++r) {
-      const Vector none = hn::Zero(kFloats);
+    const Vector none = hn::Zero(kFloats);
+    for (size_t r = 0; r < rows; r += 4) {
+      const auto total_or_none = [&](size_t i) HWY_ATTR { return r + i < rows ? total(r + i, t) : none; };
       float sums[4];
-      store_sums(total(r, t), none, none, none, sums);
-      row[r] = sums[0];
+      store_sums(total(r, t), total_or_none(1), total_or_none(2), total_or_none(3), sums);
+      for (size_t i = 0; i < std::min<size_t>(4, rows - r); ++i) row[(r + i) * apart] = sums[i];
     }
   }
 }
@@ -163,11 +167,19 @@ template <typename W>
 HWY_INLINE void matmul_as(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                           size_t out_stride) {
   const W* weights = reinterpret_cast<const W*>(w.data);
-  // Few tokens read a matrix but once, and best in long runs: a few rows at a time from end to end.
-  const size_t slice = acts.tokens <= kTileTokens ? tile_rows(acts.tokens) : kSliceRows;
-  for (size_t r = row0; r < row1; r += slice) {
+  // Few tokens read a matrix but once, and best in a few streams: as many rows side by side from end to end,
+  // each the next of a long run (docs/decisions/007).
+  if (acts.tokens <= kTileTokens) {
+    const size_t streams = tile_rows(acts.tokens), apart = (row1 - row0) / streams;
+    for (size_t end = row0 + apart; row0 < end; ++row0) {
+      matmul_slice(weights + row0 * w.cols, streams, apart, w.cols, acts.x, acts.tokens, out + row0,
+                   out_stride);
+    }
+    row0 += (streams - 1) * apart;
+  }
+  for (size_t r = row0; r < row1; r += kSliceRows) {
     for (size_t t = 0; t < acts.tokens; t += kSliceTokens) {
-      matmul_slice(weights + r * w.cols, std::min(slice, row1 - r), w.cols, acts.x + t * w.cols,
+      matmul_slice(weights + r * w.cols, std::min(kSliceRows, row1 - r), 1, w.cols, acts.x + t * w.cols,
                    std::min(kSliceTokens, acts.tokens - t), out + t * out_stride + r, out_stride);
     }
   }
@@ -187,7 +199,7 @@ inline void matmul_float(const MatrixView& w, const Activations& acts, size_t ro
 
 inline float dot(const float* a, const float* b, size_t n) {
   float sum = 0;
-  matmul_slice(a, 1, n, b, 1, &sum, 0);
+  matmul_slice(a, 1, 1, n, b, 1, &sum, 0);
   return sum;
 }
 

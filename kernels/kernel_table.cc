@@ -8,6 +8,7 @@
 
 #include "kernels/integer_kernels.h"
 #include "kernels/kernel_registry.h"
+#include "kernels/streams.h"
 
 namespace gemma::kernels {
 namespace {
@@ -36,11 +37,12 @@ KernelTable make_table(Isa isa) {
   fill_integer(Isa::kPortable, table);
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2 || isa == Isa::kAvxVnni) {
+    table.streams = kStreams;
     fill_float_avx2(table);
     fill_quantize_avx2(table);
   }
   if (isa == Isa::kAvx512Vnni) {
-    table.streams = 4;
+    table.streams = kStreams;
     fill_float_avx512(table);
     fill_quantize_avx512(table);
   }

@@ -1,16 +1,7 @@
 #include "kernels/peak_loops.h"
 
 #if defined(__x86_64__)
-// GCC 12 takes the deliberately undefined registers of its own AVX-512 header for mistakes (its bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+#include "kernels/avx512_intrinsics.h"
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 // GCC's names for instruction sets, and clang's.

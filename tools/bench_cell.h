@@ -39,8 +39,9 @@ class CellRunner {
   Session session_;
   BenchShape shape_;
   std::vector<int32_t> prompt_;
-  std::optional<Snapshot> start_;       // at the depth, if it is not 0
-  std::span<const std::byte> weights_;  // read once after each run, beside its decode rate
+  std::optional<Snapshot> start_;           // at the depth, if it is not 0
+  std::span<const std::byte> weights_;      // read after each run, beside its decode rate,
+  std::vector<std::vector<double>> reads_;  // in each way
   BenchCell cell_;
   double measured_seconds_ = 0;
   double joules_ = 0;

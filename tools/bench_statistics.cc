@@ -49,6 +49,16 @@ Summary summarize(std::vector<double> values) {
   return summary;
 }
 
+std::vector<double> best_column(const std::vector<std::vector<double>>& rows) {
+  std::vector<double> best;
+  for (size_t column = 0; !rows.empty() && column < rows[0].size(); ++column) {
+    std::vector<double> values;
+    for (const std::vector<double>& row : rows) values.push_back(row[column]);
+    if (best.empty() || summarize(values).p50 > summarize(best).p50) best = std::move(values);
+  }
+  return best;
+}
+
 RatioEstimate ratio_of_medians(std::span<const double> a, std::span<const double> b, uint64_t seed) {
   RatioEstimate estimate{0, 0, std::numeric_limits<double>::infinity()};
   if (a.empty() || b.empty()) return estimate;

@@ -21,6 +21,10 @@ double percentile(std::span<const double> sorted, double q);
 
 Summary summarize(std::vector<double> values);
 
+// Of rows of as many values, the column with the greatest median: the best of several ways that were tried in
+// every round. The best of each round would be a value that no way reaches.
+std::vector<double> best_column(const std::vector<std::vector<double>>& rows);
+
 struct RatioEstimate {
   double ratio = 0;          // median of b / median of a
   double low = 0, high = 0;  // 95 % confidence

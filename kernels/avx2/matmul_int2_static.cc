@@ -8,65 +8,79 @@ namespace {
 
 constexpr size_t kLineColumns = 16;
 constexpr size_t kGroupLines = kGroup / kLineColumns;
-constexpr size_t kSumLines = 8;  // 32 vpmaddubsw, as many as int16 holds
+constexpr size_t kRunGroups = 4;   // 128 columns, whose sums int16 holds: 32 vpmaddubsw of 255 * 3 * 2 = 1530
+constexpr size_t kFoursLines = 4;  // 8 vpmaddubsw of four times as much: 48960
 
-// A nibble is two levels: of its lower and of its upper bits.
-constexpr int8_t kLower[16] = {-2, -1, 0, 1, -2, -1, 0, 1, -2, -1, 0, 1, -2, -1, 0, 1};
-constexpr int8_t kUpper[16] = {-2, -2, -2, -2, -1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1};
-
-// Adds the products of up to kSumLines lines. Seven instructions unpack a register of 128 levels.
+// Adds the products of 4 columns whose levels `pair` leaves of every byte.
 template <size_t T>
+GEMMA_AVX2_INLINE void multiply_pairs(__m256i packed0, __m256i packed1, int8_t pair, const uint8_t* x,
+                                      size_t x_stride, __m256i (&sums)[T][2]) {
+  const __m256i weights0 = _mm256_and_si256(packed0, _mm256_set1_epi8(pair));
+  const __m256i weights1 = _mm256_and_si256(packed1, _mm256_set1_epi8(pair));
+#pragma GCC unroll 6
+  for (size_t t = 0; t < T; ++t) {
+    const __m256i columns = broadcast4(x + t * x_stride);
+    multiply_add<Unsigned::kActivations>(sums[t][0], weights0, columns);
+    multiply_add<Unsigned::kActivations>(sums[t][1], weights1, columns);
+  }
+}
+
+// Adds up to kRunGroups groups of levels as they are stored, 0..3. Where tokens are few the upper pair of a
+// nibble stays where it is, four times its level, and is summed apart: a register of 128 levels takes 5
+// instructions to unpack, and 4 more in 4 lines to put the sums together. More tokens have no registers for
+// sums of two kinds, and 7 instructions are few beside theirs.
+template <size_t P, size_t T>
 GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const uint8_t* x, size_t x_stride,
                                       __m256i (&total)[T][2]) {
-  const __m256i nibble = _mm256_set1_epi8(15);
-  const __m256i tables[2] = {lookup(kLower), lookup(kUpper)};
   __m256i sums[T][2];
-  for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
-  for (size_t l = 0; l < lines; ++l, line += kLine, x += kLineColumns) {
-    prefetch<T>(line);
-    const __m256i packed0 = load(line), packed1 = load(line + 32);
-#pragma GCC unroll 2
-    for (size_t high = 0; high < 2; ++high) {
-      const __m256i pairs0 = _mm256_and_si256(high == 0 ? packed0 : _mm256_srli_epi16(packed0, 4), nibble);
-      const __m256i pairs1 = _mm256_and_si256(high == 0 ? packed1 : _mm256_srli_epi16(packed1, 4), nibble);
-#pragma GCC unroll 2
-      for (size_t upper = 0; upper < 2; ++upper) {
-        const __m256i weights0 = _mm256_shuffle_epi8(tables[upper], pairs0);
-        const __m256i weights1 = _mm256_shuffle_epi8(tables[upper], pairs1);
-        for (size_t t = 0; t < T; ++t) {
-          const __m256i columns = broadcast4(x + t * x_stride + high * 8 + upper * 4);
-          multiply_add_static(sums[t][0], columns, weights0);
-          multiply_add_static(sums[t][1], columns, weights1);
+#pragma GCC unroll 6
+  for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_set1_epi16(kUnsignedBegin);
+  for (size_t first = 0; first < lines; first += kFoursLines) {
+    __m256i fours[T][2];
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) fours[t][0] = fours[t][1] = _mm256_setzero_si256();
+    for (size_t l = first; l < std::min(lines, first + kFoursLines); ++l, line += kLine) {
+      ask_ahead<P, T>(line);
+      __m256i packed0 = load(line), packed1 = load(line + 32);
+#pragma GCC unroll 4
+      for (size_t i = 0; i < 4; ++i, x += 4) {
+        if (T > 2 || i % 2 == 0) {
+          multiply_pairs(packed0, packed1, 3, x, x_stride, sums);
+        } else {
+          multiply_pairs(packed0, packed1, 12, x, x_stride, fours);
         }
+        if (T > 2) packed0 = _mm256_srli_epi16(packed0, 2), packed1 = _mm256_srli_epi16(packed1, 2);
+        if (T <= 2 && i == 1)
+          packed0 = _mm256_srli_epi16(packed0, 4), packed1 = _mm256_srli_epi16(packed1, 4);
+      }
+    }
+    if constexpr (T <= 2) {
+#pragma GCC unroll 2
+      for (size_t t = 0; t < T; ++t) {
+        sums[t][0] = _mm256_add_epi16(sums[t][0], _mm256_srli_epi16(fours[t][0], 2));
+        sums[t][1] = _mm256_add_epi16(sums[t][1], _mm256_srli_epi16(fours[t][1], 2));
       }
     }
   }
-  add_widened<T>(sums, total);
+  add_widened(sums, total);
 }
 
+// A sum of levels that are 2 too large begins at -2 times the sum of its activations.
 struct Int2Static {
-  template <size_t T>
-  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                              size_t rows, float* out, size_t out_stride) {
-    const size_t lines = (w.cols + kGroup - 1) / kGroup * kGroupLines;
-    const size_t whole = w.cols / kLineColumns;
-    const std::byte* data = w.data + panel * lines * kLine;
-    const uint8_t* x = acts.u + token * w.cols;
-
-    __m256i total[T][2];
-    begin_sums<T>(w, panel, total);
-    for (size_t l = 0; l < whole; l += kSumLines) {
-      multiply_lines<T>(data + l * kLine, std::min(kSumLines, whole - l), x + l * kLineColumns, w.cols,
-                        total);
+  template <size_t P, size_t T>
+  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
+    constexpr size_t kRun = kRunGroups * kGroup;
+    const auto runs = static_cast<int32_t>((w.cols + kRun - 1) / kRun);
+    __m256i total[P][T][2];
+    begin_sums<2>(w, acts, at, runs * kUnsignedRaise, total);
+    const uint8_t* x = acts.u + at.token * w.cols;
+    for (Steps<uint8_t, T, kRunGroups> step(w, at, kGroupLines * kLine, x); step.more(); step.next()) {
+#pragma GCC unroll 4
+      for (size_t p = 0; p < P; ++p) {
+        multiply_lines<P, T>(step.panel(p), step.groups() * kGroupLines, step.columns, step.stride, total[p]);
+      }
     }
-    const size_t left = w.cols % kLineColumns;
-    if (left > 0) {
-      // Columns of padding have weight 0, whatever the activation.
-      uint8_t last[T][kLineColumns] = {};
-      for (size_t t = 0; t < T; ++t) std::memcpy(last[t], x + t * w.cols + whole * kLineColumns, left);
-      multiply_lines<T>(data + whole * kLine, 1, last[0], kLineColumns, total);
-    }
-    store_outputs<T>(w, panel, total, rows, out, out_stride);
+    store_outputs(w, at, total);
   }
 };
 
@@ -75,10 +89,11 @@ struct Int2Static {
 void matmul_int2_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
   if (acts.tokens >= kManyTokens) {
-    multiply_unpacked<Int2Bytes, Int16Sums<Unsigned::kActivations, 1, kSumLines / kGroupLines>, FixedScales>(
+    multiply_unpacked<Int2Bytes, Int16Sums<Unsigned::kActivations, 1, kRunGroups>, FixedScales>(
         w, acts, row0, row1, out, out_stride);
   } else {
-    for_each_tile<Int2Static>(w, acts, row0, row1, out, out_stride);
+    const SummedActivations summed(acts);
+    for_each_tile<Int2Static>(w, summed.acts, row0, row1, out, out_stride);
   }
 }
 

@@ -7,41 +7,19 @@ namespace gemma::kernels::avx2 {
 namespace {
 
 struct Int4Channel {
-  template <size_t T>
-  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                              size_t rows, float* out, size_t out_stride) {
-    const size_t groups = (w.cols + kGroup - 1) / kGroup;
-    const size_t whole = w.cols / kGroup;
-    const std::byte* group = w.data + panel * groups * kNibbleGroupBytes;
-    const int8_t* x = acts.q + token * w.cols;
-
+  template <size_t P, size_t T>
+  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     // The sums begin where the zero point of the nibbles puts them.
-    __m256i total[T][2];
-    for (size_t t = 0; t < T; ++t) total[t][0] = total[t][1] = _mm256_set1_epi32(-8 * acts.sums[token + t]);
-    for (size_t g = 0; g < whole; ++g, group += kNibbleGroupBytes, x += kGroup) {
-      __m256i sums[T][2];
-      multiply_group<T>(group, x, w.cols, sums);
+    __m256i total[P][T][2];
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+#pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) {
-        for (size_t half = 0; half < 2; ++half) {
-          total[t][half] = _mm256_add_epi32(total[t][half], widen(sums[t][half]));
-        }
+        total[p][t][0] = total[p][t][1] = _mm256_set1_epi32(-8 * acts.sums[at.token + t]);
       }
     }
-    if (whole < groups) {
-      // Columns of padding are nibble 8 times activation 0; they are in no sum of activations either.
-      int8_t last[T][kGroup] = {};
-      for (size_t t = 0; t < T; ++t) std::memcpy(last[t], x + t * w.cols, w.cols - whole * kGroup);
-      __m256i sums[T][2];
-      multiply_group<T>(group, last[0], kGroup, sums);
-      for (size_t t = 0; t < T; ++t) {
-        for (size_t half = 0; half < 2; ++half) {
-          total[t][half] = _mm256_add_epi32(total[t][half], widen(sums[t][half]));
-        }
-      }
-    }
-    for (size_t t = 0; t < T; ++t) {
-      store_scaled(w, acts, panel, token + t, total[t][0], total[t][1], rows, out + t * out_stride);
-    }
+    add_nibbles<Unsigned::kWeights>(w, at, acts.q + at.token * w.cols, total);
+    store_scaled(w, acts, at, total);
   }
 };
 

@@ -7,32 +7,36 @@ namespace gemma::kernels::avx2 {
 namespace {
 
 struct Int4Group32 {
-  template <size_t T>
-  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                              size_t rows, float* out, size_t out_stride) {
+  template <size_t P, size_t T>
+  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     const size_t groups = w.cols / kGroup;
-    const std::byte* group = w.data + panel * groups * kGroupBytes;
-    const int8_t* x = acts.q + token * w.cols;
-    const float* x_scales = acts.scales + token * groups;
-    const int32_t* x_sums = acts.sums + token * groups;
+    const size_t apart = at.apart * groups * kGroupBytes;
+    const std::byte* group = w.data + at.panel * groups * kGroupBytes;
+    const int8_t* x = acts.q + at.token * w.cols;
+    const float* x_scales = acts.scales + at.token * groups;
+    const int32_t* x_sums = acts.sums + at.token * groups;
 
-    __m256 total[T][2];
-    for (size_t t = 0; t < T; ++t) total[t][0] = total[t][1] = _mm256_setzero_ps();
+    __m256 total[P][T][2] = {};
     for (size_t g = 0; g < groups; ++g, group += kGroupBytes, x += kGroup) {
-      __m256i sums[T][2];
-      multiply_group<T>(group, x, w.cols, sums);
-      for (size_t half = 0; half < 2; ++half) {
-        const std::byte* stored = group + kNibbleGroupBytes + half * kScaleBytes / 2;
-        const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(stored)));
-        for (size_t t = 0; t < T; ++t) {
-          const __m256i zero = _mm256_set1_epi32(8 * x_sums[t * groups + g]);
-          const __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(widen(sums[t][half]), zero));
-          const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x_scales[t * groups + g]));
-          total[t][half] = _mm256_add_ps(total[t][half], _mm256_mul_ps(isum, scale));
+#pragma GCC unroll 4
+      for (size_t p = 0; p < P; ++p) {
+        __m256i sums[T][2];
+        multiply_group<P, T, Unsigned::kWeights>(group + p * apart, x, w.cols, sums);
+#pragma GCC unroll 2
+        for (size_t half = 0; half < 2; ++half) {
+          const std::byte* stored = group + p * apart + kNibbleGroupBytes + half * kScaleBytes / 2;
+          const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(stored)));
+#pragma GCC unroll 6
+          for (size_t t = 0; t < T; ++t) {
+            const __m256i zero = _mm256_slli_epi32(_mm256_set1_epi32(x_sums[t * groups + g]), 3);
+            const __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(widen(sums[t][half]), zero));
+            const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x_scales[t * groups + g]));
+            total[p][t][half] = _mm256_add_ps(total[p][t][half], _mm256_mul_ps(isum, scale));
+          }
         }
       }
     }
-    for (size_t t = 0; t < T; ++t) store_rows(total[t][0], total[t][1], rows, out + t * out_stride);
+    store_totals(at, total);
   }
 };
 

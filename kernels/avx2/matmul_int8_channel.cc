@@ -6,48 +6,37 @@
 namespace gemma::kernels::avx2 {
 namespace {
 
-constexpr size_t kGroupLines = kGroup / 4;
-
-// Adds `lines` lines of 4 columns to the int32 sums. vpmaddubsw wants one unsigned side: |w| it is, up to
+// Adds a group of 8 lines of 4 columns to the int32 sums. vpmaddubsw wants one unsigned side: |w| it is, up to
 // 128, with the sign moved to the activation. Activations are -127..127, so moving it cannot overflow, and a
 // pair is at most 2 * 128 * 127 = 32512: exact. The other way round a weight of -128 would not survive.
-template <size_t T>
-GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const int8_t* x, size_t x_stride,
+template <size_t P, size_t T>
+GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, const int8_t* x, size_t x_stride,
                                       __m256i (&total)[T][2]) {
-  for (size_t i = 0; i < lines; ++i, line += kLine, x += 4) {
-    prefetch<T>(line);
+  for (size_t i = 0; i < kByteGroupLines; ++i, line += kLine, x += 4) {
+    ask_ahead<P, T>(line);
     const __m256i weights0 = load(line), weights1 = load(line + 32);
     const __m256i magnitudes0 = _mm256_abs_epi8(weights0), magnitudes1 = _mm256_abs_epi8(weights1);
+#pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const __m256i columns = broadcast4(x + t * x_stride);
-      const __m256i sums0 = _mm256_maddubs_epi16(magnitudes0, _mm256_sign_epi8(columns, weights0));
-      const __m256i sums1 = _mm256_maddubs_epi16(magnitudes1, _mm256_sign_epi8(columns, weights1));
-      total[t][0] = _mm256_add_epi32(total[t][0], widen(sums0));
-      total[t][1] = _mm256_add_epi32(total[t][1], widen(sums1));
+      add_widened(_mm256_maddubs_epi16(magnitudes0, _mm256_sign_epi8(columns, weights0)), total[t][0]);
+      add_widened(_mm256_maddubs_epi16(magnitudes1, _mm256_sign_epi8(columns, weights1)), total[t][1]);
     }
   }
 }
 
 struct Int8Channel {
-  template <size_t T>
-  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                              size_t rows, float* out, size_t out_stride) {
-    const size_t lines = (w.cols + kGroup - 1) / kGroup * kGroupLines;
-    const size_t whole = w.cols / 4;
-    const std::byte* line = w.data + panel * lines * kLine;
-    const int8_t* x = acts.q + token * w.cols;
-
-    __m256i total[T][2];
-    for (size_t t = 0; t < T; ++t) total[t][0] = total[t][1] = _mm256_setzero_si256();
-    multiply_lines<T>(line, whole, x, w.cols, total);
-    if (w.cols % 4 != 0) {
-      int8_t last[T][4] = {};
-      for (size_t t = 0; t < T; ++t) std::memcpy(last[t], x + t * w.cols + whole * 4, w.cols % 4);
-      multiply_lines<T>(line + whole * kLine, 1, last[0], 4, total);
+  template <size_t P, size_t T>
+  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
+    __m256i total[P][T][2] = {};
+    const int8_t* x = acts.q + at.token * w.cols;
+    for (Steps<int8_t, T> step(w, at, kByteGroup, x); step.more(); step.next()) {
+#pragma GCC unroll 4
+      for (size_t p = 0; p < P; ++p) {
+        multiply_lines<P, T>(step.panel(p), step.columns, step.stride, total[p]);
+      }
     }
-    for (size_t t = 0; t < T; ++t) {
-      store_scaled(w, acts, panel, token + t, total[t][0], total[t][1], rows, out + t * out_stride);
-    }
+    store_scaled(w, acts, at, total);
   }
 };
 

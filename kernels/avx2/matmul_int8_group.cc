@@ -15,60 +15,62 @@ constexpr size_t kLinesOf6Bits = 4;
 
 // Adds `Lines` lines to the int32 sums. As in matmul_int8_channel.cc the unsigned side is |w|, and its sign
 // moves to the activation.
-template <size_t T, size_t Lines>
+template <size_t P, size_t T, size_t Lines>
 GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, const int8_t* x, size_t x_stride,
                                       __m256i (&total)[T][2]) {
   __m256i sums[T][2];
+#pragma GCC unroll 6
   for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
   for (size_t i = 0; i < Lines; ++i, line += kLine, x += 4) {
-    prefetch<T>(line);
+    ask_ahead<P, T>(line);
     const __m256i weights0 = load(line), weights1 = load(line + 32);
     const __m256i magnitudes0 = _mm256_abs_epi8(weights0), magnitudes1 = _mm256_abs_epi8(weights1);
+#pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const __m256i columns = broadcast4(x + t * x_stride);
-      multiply_add(sums[t][0], magnitudes0, _mm256_sign_epi8(columns, weights0));
-      multiply_add(sums[t][1], magnitudes1, _mm256_sign_epi8(columns, weights1));
+      multiply_add<Unsigned::kWeights>(sums[t][0], magnitudes0, _mm256_sign_epi8(columns, weights0));
+      multiply_add<Unsigned::kWeights>(sums[t][1], magnitudes1, _mm256_sign_epi8(columns, weights1));
     }
   }
-  for (size_t t = 0; t < T; ++t) {
-    total[t][0] = _mm256_add_epi32(total[t][0], widen(sums[t][0]));
-    total[t][1] = _mm256_add_epi32(total[t][1], widen(sums[t][1]));
-  }
+  add_widened(sums, total);
 }
 
 template <size_t Lines>
 struct Int8Group {
-  template <size_t T>
-  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                              size_t rows, float* out, size_t out_stride) {
+  template <size_t P, size_t T>
+  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     const size_t groups = w.cols / w.group;
     const size_t x_groups = w.cols / kGroup;
     const size_t group_lines = w.group / 4;
-    const std::byte* group = w.data + panel * groups * int8_group_bytes(w.group);
-    const int8_t* x = acts.q + token * w.cols;
-    const float* x_scales = acts.scales + token * x_groups;
+    const size_t apart = at.apart * groups * int8_group_bytes(w.group);
+    const std::byte* group = w.data + at.panel * groups * int8_group_bytes(w.group);
+    const int8_t* x = acts.q + at.token * w.cols;
+    const float* x_scales = acts.scales + at.token * x_groups;
 
-    __m256 total[T][2];
-    for (size_t t = 0; t < T; ++t) total[t][0] = total[t][1] = _mm256_setzero_ps();
-    for (size_t g = 0; g < groups; ++g, x += w.group) {
-      __m256i sums[T][2];
-      for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
-      for (size_t i = 0; i < group_lines; i += Lines, group += Lines * kLine) {
-        multiply_lines<T, Lines>(group, x + i * 4, w.cols, sums);
-      }
-      const float* stored = reinterpret_cast<const float*>(group);  // read by unaligned loads only
-      for (size_t half = 0; half < 2; ++half) {
-        const __m256 scales = _mm256_loadu_ps(stored + half * 8);
-        for (size_t t = 0; t < T; ++t) {
-          const float x_scale = x_scales[t * x_groups + g * w.group / kGroup];
-          const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x_scale));
-          total[t][half] =
-              _mm256_add_ps(total[t][half], _mm256_mul_ps(_mm256_cvtepi32_ps(sums[t][half]), scale));
+    __m256 total[P][T][2] = {};
+    for (size_t g = 0; g < groups; ++g, x += w.group, group += int8_group_bytes(w.group)) {
+#pragma GCC unroll 4
+      for (size_t p = 0; p < P; ++p) {
+        const std::byte* line = group + p * apart;
+        __m256i sums[T][2] = {};
+        for (size_t i = 0; i < group_lines; i += Lines, line += Lines * kLine) {
+          multiply_lines<P, T, Lines>(line, x + i * 4, w.cols, sums);
+        }
+        const float* stored = reinterpret_cast<const float*>(line);  // read by unaligned loads only
+#pragma GCC unroll 2
+        for (size_t half = 0; half < 2; ++half) {
+          const __m256 scales = _mm256_loadu_ps(stored + half * 8);
+#pragma GCC unroll 6
+          for (size_t t = 0; t < T; ++t) {
+            const float x_scale = x_scales[t * x_groups + g * w.group / kGroup];
+            const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x_scale));
+            total[p][t][half] =
+                _mm256_add_ps(total[p][t][half], _mm256_mul_ps(_mm256_cvtepi32_ps(sums[t][half]), scale));
+          }
         }
       }
-      group += kLine;
     }
-    for (size_t t = 0; t < T; ++t) store_rows(total[t][0], total[t][1], rows, out + t * out_stride);
+    store_totals(at, total);
   }
 };
 
@@ -117,7 +119,9 @@ struct Planes {
     for (size_t g = 0; g < n; ++g, x += kGroup, ++x_scales, ++x_sums) {
       __m256i sums[T][2], upper[T][2];
       multiply_byte_group<T, Unsigned::kWeights, true>(block.high[g], x, x_stride, sums);
+#pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) {
+#pragma GCC unroll 2
         for (size_t half = 0; half < 2; ++half) upper[t][half] = _mm256_madd_epi16(sums[t][half], sixteen);
       }
       // Broadcast anew: left to itself GCC keeps the first plane's 48 broadcasts on the stack, a quarter slower.
@@ -170,6 +174,7 @@ struct SixBits {
     constexpr size_t kStride = kGroups * kGroup;
     alignas(32) int8_t unsigned_x[T][kStride];
     const __m256i sign_bits = _mm256_set1_epi8(-128);
+#pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       for (size_t i = 0; i < n * kGroup; i += 32) {
         _mm256_store_si256(reinterpret_cast<__m256i*>(unsigned_x[t] + i),

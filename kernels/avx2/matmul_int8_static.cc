@@ -6,72 +6,80 @@
 namespace gemma::kernels::avx2 {
 namespace {
 
-constexpr size_t kGroupLines = kGroup / 4;
-
 // The upper nibble of a two's complement byte, with its sign.
 constexpr int8_t kSigned[16] = {0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1};
 
-// Adds the products of up to 8 lines of 4 columns to the sums of 8 rows. An unsigned and a signed byte can
-// reach 255 * 128 * 2, twice what int16 holds, and moving signs would lose -128. So a weight is split into 16
-// * upper + lower, upper -8..7, lower 0..15: 8 of the former (255 * 8 * 2 * 8 = 32640) and 4 of the latter
-// (255 * 15 * 2 * 4 = 30600) may be added in int16. The widening multiplication by ones or 16 puts them
-// together again.
+// An unsigned and a signed byte can reach 255 * 128 * 2, twice what int16 holds, and moving signs would lose
+// -128. So an activation is split into 16 * upper + lower, both 0..15: 8 products of either with a weight
+// (15 * 128 * 2 * 8 = 30720) may be added in int16. The widening multiplication by ones or 16 puts them together
+// again. Activations are split once for all panels side by side, and weights are taken as they are.
 template <size_t T>
-GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const uint8_t* x, size_t x_stride,
-                                      __m256i (&total)[T]) {
-  const __m256i nibble = _mm256_set1_epi8(15);
-  const __m256i sign = lookup(kSigned);
+struct SplitColumns {
+  alignas(32) uint8_t lower[T][kGroup];
+  alignas(32) uint8_t upper[T][kGroup];
+
+  GEMMA_AVX2_INLINE void split(const uint8_t* x, size_t x_stride) {
+    const __m256i nibble = _mm256_set1_epi8(15);
+    for (size_t t = 0; t < T; ++t, x += x_stride) {
+      const __m256i columns = load(x);
+      _mm256_store_si256(reinterpret_cast<__m256i*>(lower[t]), _mm256_and_si256(columns, nibble));
+      _mm256_store_si256(reinterpret_cast<__m256i*>(upper[t]),
+                         _mm256_and_si256(_mm256_srli_epi16(columns, 4), nibble));
+    }
+  }
+};
+
+// Adds the products of a group of 32 columns. Many tokens take 8 rows at a time: 6 tokens need 12 sums of the
+// two kinds, which is what registers hold.
+template <size_t P, size_t T>
+GEMMA_AVX2_INLINE void multiply_lines(const std::byte* lines, const SplitColumns<T>& x,
+                                      __m256i (&total)[T][2]) {
+  constexpr size_t kHalves = T <= 2 ? 2 : 1;
   const __m256i sixteen = _mm256_set1_epi16(16);
-  __m256i upper_sums[T];
-  for (size_t t = 0; t < T; ++t) upper_sums[t] = _mm256_setzero_si256();
-  for (size_t first = 0; first < lines; first += 4) {
-    __m256i lower_sums[T];
-    for (size_t t = 0; t < T; ++t) lower_sums[t] = _mm256_setzero_si256();
-    for (size_t l = first; l < std::min(lines, first + 4); ++l, line += kLine, x += 4) {
-      prefetch<T>(line);
-      const __m256i weights = load(line);
-      const __m256i lower = _mm256_and_si256(weights, nibble);
-      const __m256i upper =
-          _mm256_shuffle_epi8(sign, _mm256_and_si256(_mm256_srli_epi16(weights, 4), nibble));
+  for (size_t first = 0; first < 2; first += kHalves) {
+    // Broadcast anew: left to itself GCC keeps the first half's 96 broadcasts on the stack.
+    if (kHalves == 1) asm volatile("" ::: "memory");
+    __m256i lower[T][kHalves] = {}, upper[T][kHalves] = {};
+#pragma GCC unroll 8
+    for (size_t line = 0; line < kByteGroupLines; ++line) {
+      const std::byte* weights = lines + line * kLine + first * 32;
+      if (first == 0) ask_ahead<P, T>(weights);
+#pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) {
-        const __m256i columns = broadcast4(x + t * x_stride);
-        multiply_add_static(lower_sums[t], columns, lower);
-        multiply_add_static(upper_sums[t], columns, upper);
+        const __m256i low = broadcast4(x.lower[t] + line * 4), high = broadcast4(x.upper[t] + line * 4);
+#pragma GCC unroll 2
+        for (size_t half = 0; half < kHalves; ++half) {
+          const __m256i rows8 = load(weights + half * 32);
+          multiply_add<Unsigned::kActivations>(lower[t][half], rows8, low);
+          multiply_add<Unsigned::kActivations>(upper[t][half], rows8, high);
+        }
       }
     }
-    for (size_t t = 0; t < T; ++t) total[t] = _mm256_add_epi32(total[t], widen(lower_sums[t]));
-  }
-  for (size_t t = 0; t < T; ++t) {
-    total[t] = _mm256_add_epi32(total[t], _mm256_madd_epi16(upper_sums[t], sixteen));
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) {
+#pragma GCC unroll 2
+      for (size_t half = 0; half < kHalves; ++half) {
+        __m256i& sum = total[t][first + half];
+        sum = _mm256_add_epi32(sum, widen(lower[t][half]));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(upper[t][half], sixteen));
+      }
+    }
   }
 }
 
 struct Int8Static {
-  template <size_t T>
-  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                              size_t rows, float* out, size_t out_stride) {
-    const size_t lines = (w.cols + kGroup - 1) / kGroup * kGroupLines;
-    const size_t whole = w.cols / 4;
-    const std::byte* data = w.data + panel * lines * kLine;
-    const uint8_t* x = acts.u + token * w.cols;
-    const size_t left = w.cols % 4;
-    uint8_t last[T][4] = {};  // columns of padding have weight 0, whatever the activation
-    for (size_t t = 0; t < T; ++t) std::memcpy(last[t], x + t * w.cols + whole * 4, left);
-
-    __m256i total[T][2];
-    begin_sums<T>(w, panel, total);
-    // Half a panel at a time: 6 tokens need 12 sums of the two kinds, which is what registers hold.
-    for (size_t half = 0; half < 2; ++half) {
-      const std::byte* rows8 = data + half * 32;
-      __m256i sums[T];
-      for (size_t t = 0; t < T; ++t) sums[t] = total[t][half];
-      for (size_t l = 0; l < whole; l += kGroupLines) {
-        multiply_lines<T>(rows8 + l * kLine, std::min(kGroupLines, whole - l), x + l * 4, w.cols, sums);
-      }
-      if (left > 0) multiply_lines<T>(rows8 + whole * kLine, 1, last[0], 4, sums);
-      for (size_t t = 0; t < T; ++t) total[t][half] = sums[t];
+  template <size_t P, size_t T>
+  GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
+    __m256i total[P][T][2];
+    begin_sums<0>(w, acts, at, 0, total);
+    const uint8_t* x = acts.u + at.token * w.cols;
+    for (Steps<uint8_t, T> step(w, at, kByteGroup, x); step.more(); step.next()) {
+      SplitColumns<T> columns;
+      columns.split(step.columns, step.stride);
+#pragma GCC unroll 4
+      for (size_t p = 0; p < P; ++p) multiply_lines<P, T>(step.panel(p), columns, total[p]);
     }
-    store_outputs<T>(w, panel, total, rows, out, out_stride);
+    store_outputs(w, at, total);
   }
 };
 

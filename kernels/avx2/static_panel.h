@@ -1,9 +1,9 @@
 // What the AVX2 kernels between static scales share: where sums begin and how they become outputs.
 //
-// Activations are unsigned (level + 128), weights signed, so vpmaddubsw takes them in this order. What the
-// 128 adds to a row is known when the matrix is packed: sums begin at the row's zero_sum, and no token needs
-// a sum of its own. Products summed in int16 before widening: 255 * 8 * 2 = 4080 for 4 bits, so 8 (32640);
-// 255 * 2 * 2 = 1020 for 2 bits, so 32 (32640). One more could wrap.
+// Activations are unsigned (level + 128), so vpmaddubsw takes them as the first side and weights as the signed
+// one. What the 128 adds to a row is known when the matrix is packed: sums begin at the row's zero_sum. Weights
+// of 2 and 4 bits stay as they are stored, 2 or 8 too large, which the sum of a token's activations takes out.
+// Their int16 sums are unsigned: 255 * 15 * 2 = 7650 for 4 bits, so 8 (61200) before widening.
 #pragma once
 
 #include "kernels/avx2/unpack.h"
@@ -11,33 +11,47 @@
 
 namespace gemma::kernels::avx2 {
 
-// Columns x[0..4) for every row.
-GEMMA_AVX2_INLINE __m256i broadcast4(const uint8_t* x) {
-  int32_t four;
-  std::memcpy(&four, x, sizeof(four));
-  return _mm256_set1_epi32(four);
-}
-
-// sum + columns * weights in int16; the empty statement as in multiply_add (panel.h).
-GEMMA_AVX2_INLINE void multiply_add_static(__m256i& sum, __m256i columns, __m256i weights) {
-  sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(columns, weights));
-  asm("" : "+x"(sum));
-}
-
-template <size_t T>
-GEMMA_AVX2_INLINE void begin_sums(const MatrixView& w, size_t panel, __m256i (&total)[T][2]) {
-  const int32_t* zero_sums = w.statics.zero_sums + panel * kPanelRows;
-  for (size_t t = 0; t < T; ++t) {
-    total[t][0] = load(zero_sums);
-    total[t][1] = load(zero_sums + 8);
+// Sum of x[0..n).
+GEMMA_AVX2 inline int32_t sum_of(const uint8_t* x, size_t n) {
+  __m256i fours = _mm256_setzero_si256();
+  size_t i = 0;
+  for (; i + 32 <= n; i += 32) {
+    fours = _mm256_add_epi64(fours, _mm256_sad_epu8(load(x + i), _mm256_setzero_si256()));
   }
+  int64_t sums[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), fours);
+  int64_t sum = sums[0] + sums[1] + sums[2] + sums[3];
+  for (; i < n; ++i) sum += x[i];
+  return static_cast<int32_t>(sum);
 }
 
-template <size_t T>
-GEMMA_AVX2_INLINE void add_widened(const __m256i (&sums)[T][2], __m256i (&total)[T][2]) {
-  for (size_t t = 0; t < T; ++t) {
-    for (size_t half = 0; half < 2; ++half) {
-      total[t][half] = _mm256_add_epi32(total[t][half], widen(sums[t][half]));
+// A few tokens' activations and their sums.
+struct SummedActivations {
+  explicit SummedActivations(const Activations& stored) : acts(stored) {
+    for (size_t t = 0; t < acts.tokens; ++t) sums[t] = sum_of(acts.u + t * acts.cols, acts.cols);
+    acts.sums = sums;
+  }
+  SummedActivations(const SummedActivations&) = delete;
+  SummedActivations& operator=(const SummedActivations&) = delete;
+
+  Activations acts;
+  int32_t sums[kManyTokens];
+};
+
+// Where the sums of weights that are Zero too large begin, raised by `raise`.
+template <int Zero, size_t P, size_t T>
+GEMMA_AVX2_INLINE void begin_sums(const MatrixView& w, const Activations& acts, const TilePlace& at,
+                                  int32_t raise, __m256i (&total)[P][T][2]) {
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+    const int32_t* zero_sums = w.statics.zero_sums + at.panel_of(p) * kPanelRows;
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) {
+      const __m256i all = _mm256_set1_epi32(raise - (Zero == 0 ? 0 : Zero * acts.sums[at.token + t]));
+#pragma GCC unroll 2
+      for (size_t half = 0; half < 2; ++half) {
+        total[p][t][half] = _mm256_add_epi32(load(zero_sums + half * 8), all);
+      }
     }
   }
 }
@@ -62,13 +76,22 @@ GEMMA_AVX2_INLINE __m256 outputs_of(__m256i acc, const float* factors, float out
   return _mm256_mul_ps(level, _mm256_set1_ps(output_scale));
 }
 
-template <size_t T>
-GEMMA_AVX2_INLINE void store_outputs(const MatrixView& w, size_t panel, const __m256i (&total)[T][2],
-                                     size_t rows, float* out, size_t out_stride) {
+GEMMA_AVX2_INLINE void store_outputs(const MatrixView& w, size_t panel, __m256i sums0, __m256i sums1,
+                                     size_t rows, float* out) {
   const float* factors = w.statics.factors + panel * kPanelRows;
-  for (size_t t = 0; t < T; ++t) {
-    store_rows(outputs_of(total[t][0], factors, w.statics.output),
-               outputs_of(total[t][1], factors + 8, w.statics.output), rows, out + t * out_stride);
+  store_rows(outputs_of(sums0, factors, w.statics.output), outputs_of(sums1, factors + 8, w.statics.output),
+             rows, out);
+}
+
+template <size_t P, size_t T>
+GEMMA_AVX2_INLINE void store_outputs(const MatrixView& w, const TilePlace& at,
+                                     const __m256i (&total)[P][T][2]) {
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) {
+      store_outputs(w, at.panel_of(p), total[p][t][0], total[p][t][1], at.rows_of(p, P), at.out_of(p, t));
+    }
   }
 }
 
@@ -80,8 +103,7 @@ struct FixedScales {
   }
   GEMMA_AVX2 static void finish(const MatrixView& w, const Activations&, size_t panel, size_t,
                                 const int32_t* totals, size_t rows, float* out) {
-    const __m256i total[1][2] = {{load(totals), load(totals + 8)}};
-    store_outputs<1>(w, panel, total, rows, out, 0);
+    store_outputs(w, panel, load(totals), load(totals + 8), rows, out);
   }
 };
 

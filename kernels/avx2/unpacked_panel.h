@@ -26,19 +26,8 @@ namespace gemma::kernels::avx2 {
 inline constexpr size_t kManyTokens = 18;
 // Columns unpacked at a time: with one plane 1024, 16 KiB, half of a first-level cache.
 inline constexpr size_t kBlockGroups = 32;
-inline constexpr size_t kByteGroupLines = kGroup / 4;
-inline constexpr size_t kByteGroup = kByteGroupLines * kLine;
 // Tokens whose sums wait in memory between blocks: 16 KiB.
 inline constexpr size_t kRunTokens = 256;
-
-// The side that vpmaddubsw takes as unsigned.
-enum class Unsigned { kWeights, kActivations };
-
-template <Unsigned Side>
-GEMMA_AVX2_INLINE __m256i multiply_bytes(__m256i weights, __m256i columns) {
-  return Side == Unsigned::kWeights ? _mm256_maddubs_epi16(weights, columns)
-                                    : _mm256_maddubs_epi16(columns, weights);
-}
 
 // sums[t][half] (+)= the products of a group of 32 columns, two lanes a row. The empty statements keep GCC
 // from gathering products into trees, for which there are no registers; both products before both additions

@@ -23,7 +23,7 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t apart, siz
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
       const __m512i packed = load(line + p * apart);
-      prefetch<P, T>(line + p * apart);
+      ask_ahead<P, T>(line + p * apart);
       const __m512i pairs[2] = {_mm512_and_si512(packed, nibble),
                                 _mm512_and_si512(_mm512_srli_epi16(packed, 4), nibble)};
 #pragma GCC unroll 2

@@ -46,7 +46,7 @@ struct Int4Group32 {
     }
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
-      for (size_t t = 0; t < T; ++t) store_rows(total[p][t], rows_of<P>(at, p), at.out_of(p, t));
+      for (size_t t = 0; t < T; ++t) store_rows(total[p][t], at.rows_of(p, P), at.out_of(p, t));
     }
   }
 };

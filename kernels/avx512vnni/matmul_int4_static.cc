@@ -16,7 +16,7 @@ GEMMA_AVX512_INLINE void multiply_group_static(const std::byte* lines, size_t ap
     for (size_t p = 0; p < P; ++p) {
       const std::byte* packed_line = lines + p * apart + line * kLine;
       const __m512i packed = load(packed_line);
-      prefetch<P, T>(packed_line);
+      ask_ahead<P, T>(packed_line);
       const __m512i low = _mm512_sub_epi8(_mm512_and_si512(packed, nibble), eight);
       const __m512i high = _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(packed, 4), nibble), eight);
       for (size_t t = 0; t < T; ++t) {

@@ -54,7 +54,7 @@ struct Int8Group {
         for (size_t i = 0; i < Group / 4; ++i, line += kLine) {
 #pragma GCC unroll 4
           for (size_t p = 0; p < P; ++p) {
-            prefetch<P, T>(line + p * apart);
+            ask_ahead<P, T>(line + p * apart);
             const __m512i weights = _mm512_xor_si512(load(line + p * apart), sign_bits);
             for (size_t t = 0; t < T; ++t) sums.add(i, p, t, weights, broadcast4(x + t * w.cols + i * 4));
           }
@@ -73,7 +73,7 @@ struct Int8Group {
     }
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
-      for (size_t t = 0; t < T; ++t) store_rows(total[p][t], rows_of<P>(at, p), at.out_of(p, t));
+      for (size_t t = 0; t < T; ++t) store_rows(total[p][t], at.rows_of(p, P), at.out_of(p, t));
     }
   }
 };

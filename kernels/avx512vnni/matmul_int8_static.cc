@@ -19,7 +19,7 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t apart, siz
       for (size_t i = 0; i < 2; ++i) {
         const std::byte* panel_line = line + p * apart + i * kLine;
         const __m512i weights = load(panel_line);
-        prefetch<P, T>(panel_line);
+        ask_ahead<P, T>(panel_line);
         for (size_t t = 0; t < T; ++t) sums.add(i, p, t, broadcast4(x + t * x_stride + i * 4), weights);
       }
     }

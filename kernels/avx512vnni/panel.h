@@ -6,24 +6,15 @@
 // that adds, 8 or 128 times the sum of the activations, is where the sums begin, negated.
 #pragma once
 
-// GCC 12 takes the deliberately undefined registers of its own AVX-512 header for mistakes (its bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "kernels/activations.h"
+#include "kernels/avx512_intrinsics.h"
 #include "kernels/matrix.h"
+#include "kernels/streams.h"
 
 // Functions carry their instruction set themselves: no file needs a flag of its own.
 #define GEMMA_AVX512 [[gnu::target("avx2,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]]
@@ -39,24 +30,8 @@ inline constexpr size_t kNibbleGroupBytes = 4 * kLine;  // 32 columns of 16 rows
 // and more in flight keep it busy; as many float sums beside them leave half of the 32 registers.
 inline constexpr size_t kTileSums = 8;
 
-// Panels that one token reads side by side, each the next of a long run. Memory gives more to several streams
-// than to one: two Zen 5 cores read 62 GB/s in one stream each, 69 to 76 in four. The activations are also
-// loaded once for all four: 95 instead of 75 GB/s a core from the cache.
-inline constexpr size_t kStreams = 4;
-
 GEMMA_AVX512_INLINE __m512i load(const void* p) {
   return _mm512_loadu_si512(p);
-}
-
-// A hint for weights that a tile of P panels and T tokens will want soon, as far ahead as measured best. It may
-// point beyond the matrix: it never faults. One token takes a line in some nanoseconds, so what is to come
-// from memory in time is 4 KB ahead, or 1.5 KB in each of four streams: two Zen 5 cores then read 68 of 71
-// GB/s, 64 with 3 KB or without a hint.
-template <size_t P, size_t T>
-GEMMA_AVX512_INLINE void prefetch(const std::byte* line) {
-  constexpr size_t kAhead = P == kStreams ? 1536 : T == 1 ? 4096 : 1024;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(line) + kAhead;
-  _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
 }
 
 // Columns x[0..4) for every row.
@@ -65,17 +40,6 @@ GEMMA_AVX512_INLINE __m512i broadcast4(const int8_t* x) {
   std::memcpy(&four, x, sizeof(four));
   return _mm512_set1_epi32(four);
 }
-
-// Where a tile lies: P panels from `panel` on, `apart` panels from one to the next, and T tokens from `token`
-// on.
-struct TilePlace {
-  size_t panel, apart, token;
-  size_t rows;  // wanted of the last panel; of the others all
-  float* out;   // of the first panel and token
-  size_t out_stride;
-
-  float* out_of(size_t p, size_t t) const { return out + t * out_stride + p * apart * kPanelRows; }
-};
 
 // The int32 sums of 16 rows for P panels and T tokens, each in one or two chains of additions: two where
 // tiles are small, for shorter chains.
@@ -115,7 +79,7 @@ GEMMA_AVX512_INLINE void multiply_group(const std::byte* lines, size_t apart, co
     for (size_t p = 0; p < P; ++p) {
       const std::byte* packed_line = lines + p * apart + line * kLine;
       const __m512i packed = load(packed_line);
-      prefetch<P, T>(packed_line);
+      ask_ahead<P, T>(packed_line);
       low[p] = _mm512_and_si512(packed, low_nibbles);
       high[p] = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_nibbles);
     }
@@ -137,44 +101,17 @@ GEMMA_AVX512_INLINE void store_rows(__m512 rows, size_t n, float* out) {
   _mm512_mask_storeu_ps(out, static_cast<__mmask16>((1u << n) - 1), rows);
 }
 
-template <size_t P>
-GEMMA_AVX512_INLINE size_t rows_of(const TilePlace& at, size_t p) {
-  return p + 1 < P ? kPanelRows : at.rows;
-}
-
 // Stores float(sum) * (w_scale * x_scale): kernels with one scale a row and token.
 template <size_t P, size_t T>
 GEMMA_AVX512_INLINE void store_scaled(const MatrixView& w, const Activations& acts, const TilePlace& at,
                                       const Sums<P, T>& sums) {
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    const __m512 scales = _mm512_loadu_ps(w.scales + (at.panel + p * at.apart) * kPanelRows);
+    const __m512 scales = _mm512_loadu_ps(w.scales + at.panel_of(p) * kPanelRows);
     for (size_t t = 0; t < T; ++t) {
       const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(acts.scales[at.token + t]));
-      store_rows(_mm512_mul_ps(_mm512_cvtepi32_ps(sums.all(p, t)), scale), rows_of<P>(at, p),
-                 at.out_of(p, t));
+      store_rows(_mm512_mul_ps(_mm512_cvtepi32_ps(sums.all(p, t)), scale), at.rows_of(p, P), at.out_of(p, t));
     }
-  }
-}
-
-// One token: whole panels four side by side, then two, then one.
-template <typename Kernel>
-inline void for_each_stream(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
-                            float* out) {
-  size_t row = row0;
-  const auto side_by_side = [&]<size_t P>() {
-    const size_t apart = (row1 - row) / kPanelRows / P;
-    for (size_t i = 0; i < apart; ++i) {
-      const size_t first = row + i * kPanelRows;
-      Kernel::template tile<P, 1>(w, acts, {first / kPanelRows, apart, 0, kPanelRows, out + first, 0});
-    }
-    row += P * apart * kPanelRows;
-  };
-  side_by_side.template operator()<kStreams>();
-  side_by_side.template operator()<2>();
-  for (; row < row1; row += kPanelRows) {
-    const size_t rows = std::min(kPanelRows, row1 - row);
-    Kernel::template tile<1, 1>(w, acts, {row / kPanelRows, 0, 0, rows, out + row, 0});
   }
 }
 

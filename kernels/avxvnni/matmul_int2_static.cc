@@ -9,44 +9,66 @@ namespace {
 constexpr size_t kLineColumns = 16;
 constexpr size_t kGroupLines = kGroup / kLineColumns;
 
-// Adds the products of some lines: four times 4 columns each.
+// The sums of a panel: of the lower levels of a nibble, and of the upper ones, which stay where they are, four
+// times as large. So a register of 128 levels takes 5 instructions to unpack.
 template <size_t T>
-GEMMA_AVXVNNI_INLINE void add_pair_lines(const std::byte* line, size_t lines, const uint8_t* x,
-                                         size_t x_stride, Sums<T>& sums) {
-  const __m256i pair = _mm256_set1_epi8(3), two = _mm256_set1_epi8(2);
-  for (size_t l = 0; l < lines; ++l, line += kLine, x += kLineColumns) {
-    prefetch<T>(line);
-    __m256i packed0 = load(line), packed1 = load(line + 32);
-#pragma GCC unroll 4
-    for (size_t i = 0; i < 4; ++i) {
-      const __m256i weights0 = _mm256_sub_epi8(_mm256_and_si256(packed0, pair), two);
-      const __m256i weights1 = _mm256_sub_epi8(_mm256_and_si256(packed1, pair), two);
-      sums.template add<Unsigned::kActivations>(i, weights0, weights1, x + i * 4, x_stride);
-      packed0 = _mm256_srli_epi16(packed0, 2);
-      packed1 = _mm256_srli_epi16(packed1, 2);
+struct PairSums {
+  Sums<1, T, 1> ones, fours;
+
+  template <size_t P>
+  GEMMA_AVXVNNI_INLINE void add_group(const std::byte* line, const uint8_t* x, size_t x_stride) {
+    const __m256i lower = _mm256_set1_epi8(3), upper = _mm256_set1_epi8(12);
+#pragma GCC unroll 2
+    for (size_t l = 0; l < kGroupLines; ++l, line += kLine, x += kLineColumns) {
+      ask_ahead<P, T>(line);
+      __m256i packed0 = load(line), packed1 = load(line + 32);
+#pragma GCC unroll 2
+      for (size_t high = 0; high < 2; ++high) {
+        ones.template add<Unsigned::kActivations>(0, 0, _mm256_and_si256(packed0, lower),
+                                                  _mm256_and_si256(packed1, lower), x + high * 8, x_stride);
+        fours.template add<Unsigned::kActivations>(0, 0, _mm256_and_si256(packed0, upper),
+                                                   _mm256_and_si256(packed1, upper), x + high * 8 + 4,
+                                                   x_stride);
+        packed0 = _mm256_srli_epi16(packed0, 4), packed1 = _mm256_srli_epi16(packed1, 4);
+      }
     }
   }
-}
+};
 
+// Levels stay as they are stored, 2 too large: as signed bytes they are what vpdpbusd wants.
 struct Int2Static {
-  template <size_t T>
-  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                 size_t rows, float* out, size_t out_stride) {
-    const size_t lines = (w.cols + kGroup - 1) / kGroup * kGroupLines;
-    const size_t whole = w.cols / kLineColumns, left = w.cols % kLineColumns;
-    const std::byte* line = w.data + panel * lines * kLine;
-    const uint8_t* x = acts.u + token * w.cols;
-
-    Sums<T> sums;
-    begin_sums<T>(w, panel, sums);
-    add_pair_lines<T>(line, whole, x, w.cols, sums);
-    if (left > 0) {
-      // Columns of padding have weight 0, whatever the activation.
-      uint8_t last[T][kLineColumns];
-      copy_last(x + whole * kLineColumns, w.cols, left, last);
-      add_pair_lines<T>(line + whole * kLine, 1, last[0], kLineColumns, sums);
+  template <size_t P, size_t T>
+  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
+    __m256i total[P][T][2];
+    avx2::begin_sums<2>(w, acts, at, 0, total);
+    PairSums<T> sums[P];
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+#pragma GCC unroll 6
+      for (size_t t = 0; t < T; ++t) {
+        sums[p].ones.begin(0, t, total[p][t][0], total[p][t][1]);
+        sums[p].fours.begin(0, t, _mm256_setzero_si256());
+      }
     }
-    store_outputs<T>(w, panel, sums, rows, out, out_stride);
+    const uint8_t* x = acts.u + at.token * w.cols;
+    for (Steps<uint8_t, T> step(w, at, kGroupLines * kLine, x); step.more(); step.next()) {
+#pragma GCC unroll 4
+      for (size_t p = 0; p < P; ++p) {
+        sums[p].template add_group<P>(step.panel(p), step.columns, step.stride);
+      }
+    }
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+#pragma GCC unroll 6
+      for (size_t t = 0; t < T; ++t) {
+#pragma GCC unroll 2
+        for (size_t half = 0; half < 2; ++half) {
+          total[p][t][half] = _mm256_add_epi32(sums[p].ones.total(0, t, half),
+                                               _mm256_srli_epi32(sums[p].fours.total(0, t, half), 2));
+        }
+      }
+    }
+    avx2::store_outputs(w, at, total);
   }
 };
 
@@ -58,7 +80,8 @@ void matmul_int2_static(const MatrixView& w, const Activations& acts, size_t row
     avx2::multiply_unpacked<avx2::Int2Bytes, DotSums<Unsigned::kActivations>, avx2::FixedScales>(
         w, acts, row0, row1, out, out_stride);
   } else {
-    avx2::for_each_tile<Int2Static>(w, acts, row0, row1, out, out_stride);
+    const avx2::SummedActivations summed(acts);
+    avx2::for_each_tile<Int2Static>(w, summed.acts, row0, row1, out, out_stride);
   }
 }
 

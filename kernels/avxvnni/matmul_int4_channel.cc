@@ -7,28 +7,12 @@ namespace gemma::kernels::avxvnni {
 namespace {
 
 struct Int4Channel {
-  template <size_t T>
-  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                 size_t rows, float* out, size_t out_stride) {
-    const size_t groups = (w.cols + kGroup - 1) / kGroup, whole = w.cols / kGroup;
-    const std::byte* group = w.data + panel * groups * kNibbleGroupBytes;
-    const int8_t* x = acts.q + token * w.cols;
-
-    Sums<T> sums;
-    for (size_t t = 0; t < T; ++t) sums.begin(t, -8 * acts.sums[token + t]);
-    for (size_t g = 0; g < whole; ++g, group += kNibbleGroupBytes, x += kGroup) {
-      add_nibble_group<T, Unsigned::kWeights, 0>(group, x, w.cols, sums);
-    }
-    if (whole < groups) {
-      // Columns of padding are nibble 8 times activation 0; they are in no sum of activations either.
-      int8_t last[T][kGroup];
-      copy_last(x, w.cols, w.cols - whole * kGroup, last);
-      add_nibble_group<T, Unsigned::kWeights, 0>(group, last[0], kGroup, sums);
-    }
-    for (size_t t = 0; t < T; ++t) {
-      avx2::store_scaled(w, acts, panel, token + t, sums.total(t, 0), sums.total(t, 1), rows,
-                         out + t * out_stride);
-    }
+  template <size_t P, size_t T>
+  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
+    Sums<P, T> sums;
+    begin_sums<8>(acts, at, sums);
+    add_nibbles<Unsigned::kWeights>(w, at, acts.q + at.token * w.cols, sums);
+    store_scaled(w, acts, at, sums);
   }
 };
 

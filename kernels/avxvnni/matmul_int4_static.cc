@@ -6,26 +6,14 @@
 namespace gemma::kernels::avxvnni {
 namespace {
 
+// Nibbles stay as they are stored, 8 too large: as signed bytes they are what vpdpbusd wants.
 struct Int4Static {
-  template <size_t T>
-  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                 size_t rows, float* out, size_t out_stride) {
-    const size_t groups = (w.cols + kGroup - 1) / kGroup, whole = w.cols / kGroup;
-    const std::byte* group = w.data + panel * groups * kNibbleGroupBytes;
-    const uint8_t* x = acts.u + token * w.cols;
-
-    Sums<T> sums;
-    begin_sums<T>(w, panel, sums);
-    for (size_t g = 0; g < whole; ++g, group += kNibbleGroupBytes, x += kGroup) {
-      add_nibble_group<T, Unsigned::kActivations, 8>(group, x, w.cols, sums);
-    }
-    if (whole < groups) {
-      // Columns of padding have weight 0, whatever the activation.
-      uint8_t last[T][kGroup];
-      copy_last(x, w.cols, w.cols - whole * kGroup, last);
-      add_nibble_group<T, Unsigned::kActivations, 8>(group, last[0], kGroup, sums);
-    }
-    store_outputs<T>(w, panel, sums, rows, out, out_stride);
+  template <size_t P, size_t T>
+  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
+    Sums<P, T> sums;
+    begin_static_sums<8>(w, acts, at, sums);
+    add_nibbles<Unsigned::kActivations>(w, at, acts.u + at.token * w.cols, sums);
+    store_outputs(w, at, sums);
   }
 };
 
@@ -37,7 +25,8 @@ void matmul_int4_static(const MatrixView& w, const Activations& acts, size_t row
     avx2::multiply_unpacked<avx2::Int4Bytes<8>, DotSums<Unsigned::kActivations>, avx2::FixedScales>(
         w, acts, row0, row1, out, out_stride);
   } else {
-    avx2::for_each_tile<Int4Static>(w, acts, row0, row1, out, out_stride);
+    const avx2::SummedActivations summed(acts);
+    avx2::for_each_tile<Int4Static>(w, summed.acts, row0, row1, out, out_stride);
   }
 }
 

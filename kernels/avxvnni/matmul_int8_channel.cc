@@ -7,26 +7,13 @@ namespace gemma::kernels::avxvnni {
 namespace {
 
 struct Int8Channel {
-  template <size_t T>
-  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                 size_t rows, float* out, size_t out_stride) {
-    const size_t lines = (w.cols + kGroup - 1) / kGroup * avx2::kByteGroupLines, whole = w.cols / 4;
-    const std::byte* line = w.data + panel * lines * kLine;
-    const int8_t* x = acts.q + token * w.cols;
-
+  template <size_t P, size_t T>
+  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     // Flipping the sign bit makes levels unsigned, 128 too large.
-    Sums<T> sums;
-    for (size_t t = 0; t < T; ++t) sums.begin(t, -128 * acts.sums[token + t]);
-    add_byte_lines<T, Unsigned::kWeights, -128>(line, whole, x, w.cols, sums);
-    if (w.cols % 4 != 0) {
-      int8_t last[T][4];
-      copy_last(x + whole * 4, w.cols, w.cols % 4, last);
-      add_byte_lines<T, Unsigned::kWeights, -128>(line + whole * kLine, 1, last[0], 4, sums);
-    }
-    for (size_t t = 0; t < T; ++t) {
-      avx2::store_scaled(w, acts, panel, token + t, sums.total(t, 0), sums.total(t, 1), rows,
-                         out + t * out_stride);
-    }
+    Sums<P, T> sums;
+    begin_sums<128>(acts, at, sums);
+    add_bytes<Unsigned::kWeights, -128>(w, at, acts.q + at.token * w.cols, sums);
+    store_scaled(w, acts, at, sums);
   }
 };
 

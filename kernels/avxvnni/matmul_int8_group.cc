@@ -20,45 +20,51 @@ GEMMA_AVXVNNI_INLINE int32_t sum16(const int8_t* x) {
 // where the sums begin, negated: 128 times the sum of the group's activations.
 template <size_t Group>
 struct Int8Group {
-  template <size_t T>
-  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                 size_t rows, float* out, size_t out_stride) {
+  template <size_t P, size_t T>
+  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     constexpr size_t kHalves = kGroup / Group;  // groups of weights in one of activations
     const size_t x_groups = w.cols / kGroup;
-    const std::byte* line = w.data + panel * x_groups * kHalves * int8_group_bytes(Group);
-    const int8_t* x = acts.q + token * w.cols;
-    const float* x_scales = acts.scales + token * x_groups;
-    const int32_t* x_sums = acts.sums + token * x_groups;
+    const size_t panel_bytes = x_groups * kHalves * int8_group_bytes(Group);
+    const size_t apart = at.apart * panel_bytes;
+    const std::byte* group = w.data + at.panel * panel_bytes;
+    const int8_t* x = acts.q + at.token * w.cols;
+    const float* x_scales = acts.scales + at.token * x_groups;
+    const int32_t* x_sums = acts.sums + at.token * x_groups;
 
-    __m256 total[T][2];
-    for (size_t t = 0; t < T; ++t) total[t][0] = total[t][1] = _mm256_setzero_ps();
+    __m256 total[P][T][2] = {};
     for (size_t g = 0; g < x_groups; ++g) {
       int32_t left[T];  // sums of the columns that are not yet done
+#pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) left[t] = x_sums[t * x_groups + g];
-      for (size_t half = 0; half < kHalves; ++half, x += Group) {
-        Sums<T> sums;
+      for (size_t part = 0; part < kHalves; ++part, x += Group, group += int8_group_bytes(Group)) {
+        Sums<P, T> sums;
+#pragma GCC unroll 6
         for (size_t t = 0; t < T; ++t) {
-          const int32_t sum = half + 1 == kHalves ? left[t] : sum16(x + t * w.cols);
+          const int32_t sum = part + 1 == kHalves ? left[t] : sum16(x + t * w.cols);
           left[t] -= sum;
-          sums.begin(t, -128 * sum);
+          const __m256i begin = _mm256_set1_epi32(-128 * sum);
+#pragma GCC unroll 4
+          for (size_t p = 0; p < P; ++p) sums.begin(p, t, begin);
         }
-        add_byte_lines<T, Unsigned::kWeights, -128>(line, Group / 4, x, w.cols, sums);
-        line += Group / 4 * kLine;
-        const auto* stored = reinterpret_cast<const float*>(line);  // read by unaligned loads only
-        for (size_t i = 0; i < 2; ++i) {
-          const __m256 scales = _mm256_loadu_ps(stored + i * 8);
-          for (size_t t = 0; t < T; ++t) {
-            const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x_scales[t * x_groups + g]));
-            total[t][i] =
-                _mm256_add_ps(total[t][i], _mm256_mul_ps(_mm256_cvtepi32_ps(sums.total(t, i)), scale));
+        add_byte_lines<Unsigned::kWeights, -128, Group / 4>(group, apart, x, w.cols, sums);
+#pragma GCC unroll 4
+        for (size_t p = 0; p < P; ++p) {
+          // Read by unaligned loads only.
+          const auto* stored = reinterpret_cast<const float*>(group + p * apart + Group / 4 * kLine);
+#pragma GCC unroll 2
+          for (size_t half = 0; half < 2; ++half) {
+            const __m256 scales = _mm256_loadu_ps(stored + half * 8);
+#pragma GCC unroll 6
+            for (size_t t = 0; t < T; ++t) {
+              const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x_scales[t * x_groups + g]));
+              total[p][t][half] = _mm256_add_ps(
+                  total[p][t][half], _mm256_mul_ps(_mm256_cvtepi32_ps(sums.total(p, t, half)), scale));
+            }
           }
         }
-        line += kLine;
       }
     }
-    for (size_t t = 0; t < T; ++t) {
-      avx2::store_rows(total[t][0], total[t][1], rows, out + t * out_stride);
-    }
+    avx2::store_totals(at, total);
   }
 };
 

@@ -8,24 +8,12 @@ namespace {
 
 // The panel holds the signed bytes that vpdpbusd wants: there is nothing to unpack for many tokens.
 struct Int8Static {
-  template <size_t T>
-  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                 size_t rows, float* out, size_t out_stride) {
-    const size_t lines = (w.cols + kGroup - 1) / kGroup * avx2::kByteGroupLines;
-    const size_t whole = w.cols / 4, left = w.cols % 4;
-    const std::byte* line = w.data + panel * lines * kLine;
-    const uint8_t* x = acts.u + token * w.cols;
-
-    Sums<T> sums;
-    begin_sums<T>(w, panel, sums);
-    add_byte_lines<T, Unsigned::kActivations>(line, whole, x, w.cols, sums);
-    if (left > 0) {
-      // Columns of padding have weight 0, whatever the activation.
-      uint8_t last[T][4];
-      copy_last(x + whole * 4, w.cols, left, last);
-      add_byte_lines<T, Unsigned::kActivations>(line + whole * kLine, 1, last[0], 4, sums);
-    }
-    store_outputs<T>(w, panel, sums, rows, out, out_stride);
+  template <size_t P, size_t T>
+  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
+    Sums<P, T> sums;
+    begin_static_sums<0>(w, acts, at, sums);
+    add_bytes<Unsigned::kActivations, 0>(w, at, acts.u + at.token * w.cols, sums);
+    store_outputs(w, at, sums);
   }
 };
 

@@ -3,7 +3,8 @@
 // 4 signed ones and adds all to the row's int32 sum. Nothing can saturate, nothing is widened.
 //
 // The inner step, 4 columns of 16 rows and 6 tokens: 2 loads of weights, 6 broadcasts and 12 vpdpbusd, 384
-// multiply-adds.
+// multiply-adds. One token takes a line of each of kStreams panels in turn, so that a broadcast serves all
+// (`int2 static` a group of each: its 16 sums would not fit).
 //
 // The same instruction on 256 bits exists in AVX-512 under another encoding. GEMMA_AVXVNNI_EVEX compiles
 // these files to that one, so that their logic runs, and is tested, where AVX-VNNI is missing.
@@ -23,11 +24,12 @@
 namespace gemma::kernels::avxvnni {
 
 using avx2::broadcast4;
+using avx2::kByteGroup;
 using avx2::kLine;
 using avx2::kManyTokens;
 using avx2::kNibbleGroupBytes;
 using avx2::load;
-using avx2::prefetch;
+using avx2::Steps;
 using avx2::Unsigned;
 
 // sums + (unsigned bytes times signed bytes, four by four).
@@ -44,56 +46,63 @@ GEMMA_AVXVNNI_INLINE __m256i dot4(__m256i sums, __m256i weights, __m256i columns
   return Side == Unsigned::kWeights ? dot4(sums, weights, columns) : dot4(sums, columns, weights);
 }
 
-// The sums of T tokens and the 16 rows of a panel. Where tokens are few, columns alternate between two sums:
+// The sums of P panels of 16 rows and T tokens. Where they are few, columns alternate between two sums:
 // vpdpbusd takes 5 cycles, and a chain of them would be slower than memory.
-template <size_t T>
+template <size_t P, size_t T, size_t Chains = P* T <= 2 ? 2 : 1>
 struct Sums {
-  static constexpr size_t kChains = T <= 2 ? 2 : 1;
-  __m256i lanes[kChains][T][2];
+  __m256i lanes[P][T][Chains][2];
 
-  GEMMA_AVXVNNI_INLINE void begin(size_t t, __m256i rows0, __m256i rows1) {
-    lanes[0][t][0] = rows0;
-    lanes[0][t][1] = rows1;
-    if constexpr (kChains == 2) lanes[1][t][0] = lanes[1][t][1] = _mm256_setzero_si256();
+  GEMMA_AVXVNNI_INLINE void begin(size_t p, size_t t, __m256i rows0, __m256i rows1) {
+    lanes[p][t][0][0] = rows0;
+    lanes[p][t][0][1] = rows1;
+    if constexpr (Chains == 2) lanes[p][t][1][0] = lanes[p][t][1][1] = _mm256_setzero_si256();
   }
-  GEMMA_AVXVNNI_INLINE void begin(size_t t, int32_t all) {
-    begin(t, _mm256_set1_epi32(all), _mm256_set1_epi32(all));
-  }
-  // Adds 4 columns, the step'th in a row.
+  GEMMA_AVXVNNI_INLINE void begin(size_t p, size_t t, __m256i all) { begin(p, t, all, all); }
+  // Adds 4 columns of a panel, the step'th in a row.
   template <Unsigned Side, typename X>
-  GEMMA_AVXVNNI_INLINE void add(size_t step, __m256i weights0, __m256i weights1, const X* x,
+  GEMMA_AVXVNNI_INLINE void add(size_t step, size_t p, __m256i weights0, __m256i weights1, const X* x,
                                 size_t x_stride) {
-    auto& chain = lanes[step % kChains];
+#pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
+      auto& chain = lanes[p][t][step % Chains];
       const __m256i columns = broadcast4(x + t * x_stride);
-      chain[t][0] = dot4<Side>(chain[t][0], weights0, columns);
-      chain[t][1] = dot4<Side>(chain[t][1], weights1, columns);
+      chain[0] = dot4<Side>(chain[0], weights0, columns);
+      chain[1] = dot4<Side>(chain[1], weights1, columns);
     }
   }
-  GEMMA_AVXVNNI_INLINE __m256i total(size_t t, size_t half) const {
-    if constexpr (kChains == 1) return lanes[0][t][half];
-    return _mm256_add_epi32(lanes[0][t][half], lanes[kChains - 1][t][half]);
+  GEMMA_AVXVNNI_INLINE __m256i total(size_t p, size_t t, size_t half) const {
+    if constexpr (Chains == 1) return lanes[p][t][0][half];
+    return _mm256_add_epi32(lanes[p][t][0][half], lanes[p][t][Chains - 1][half]);
   }
 };
 
-// Adds a group of packed nibbles, each less kOffset; token t's 32 columns are at x + t * x_stride.
-template <size_t T, Unsigned Side, int kOffset, typename X>
-GEMMA_AVXVNNI_INLINE void add_nibble_group(const std::byte* lines, const X* x, size_t x_stride,
-                                           Sums<T>& sums) {
-  const __m256i nibble = _mm256_set1_epi8(15), offset = _mm256_set1_epi8(kOffset);
+// Adds a group of packed nibbles as they are stored. Panel p's are `apart` bytes after those of the one before,
+// token t's 32 columns at x + t * x_stride.
+template <Unsigned Side, size_t P, size_t T, size_t Chains, typename X>
+GEMMA_AVXVNNI_INLINE void add_nibble_group(const std::byte* lines, size_t apart, const X* x, size_t x_stride,
+                                           Sums<P, T, Chains>& sums) {
+  const __m256i nibble = _mm256_set1_epi8(15);
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line, lines += kLine, x += 8) {
-    prefetch<T>(lines);
-    const __m256i packed0 = load(lines), packed1 = load(lines + 32);
-    __m256i low0 = _mm256_and_si256(packed0, nibble), low1 = _mm256_and_si256(packed1, nibble);
-    __m256i high0 = _mm256_and_si256(_mm256_srli_epi16(packed0, 4), nibble);
-    __m256i high1 = _mm256_and_si256(_mm256_srli_epi16(packed1, 4), nibble);
-    if constexpr (kOffset != 0) {
-      low0 = _mm256_sub_epi8(low0, offset), low1 = _mm256_sub_epi8(low1, offset);
-      high0 = _mm256_sub_epi8(high0, offset), high1 = _mm256_sub_epi8(high1, offset);
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+      const std::byte* panel_line = lines + p * apart;
+      ask_ahead<P, T>(panel_line);
+      const __m256i packed0 = load(panel_line), packed1 = load(panel_line + 32);
+      sums.template add<Side>(0, p, _mm256_and_si256(packed0, nibble), _mm256_and_si256(packed1, nibble), x,
+                              x_stride);
+      sums.template add<Side>(1, p, _mm256_and_si256(_mm256_srli_epi16(packed0, 4), nibble),
+                              _mm256_and_si256(_mm256_srli_epi16(packed1, 4), nibble), x + 4, x_stride);
     }
-    sums.template add<Side>(0, low0, low1, x, x_stride);
-    sums.template add<Side>(1, high0, high1, x + 4, x_stride);
+  }
+}
+
+// Adds panels of int4 with one scale a row.
+template <Unsigned Side, size_t P, size_t T, typename X>
+GEMMA_AVXVNNI_INLINE void add_nibbles(const MatrixView& w, const TilePlace& at, const X* x,
+                                      Sums<P, T>& sums) {
+  for (Steps<X, T> step(w, at, kNibbleGroupBytes, x); step.more(); step.next()) {
+    add_nibble_group<Side>(step.panel(0), step.apart(), step.columns, step.stride, sums);
   }
 }
 
@@ -102,20 +111,52 @@ GEMMA_AVXVNNI_INLINE __m256i load_flipped(const std::byte* p) {
   return kFlip == 0 ? load(p) : _mm256_xor_si256(load(p), _mm256_set1_epi8(static_cast<char>(kFlip)));
 }
 
-// Adds n lines of bytes, 4 columns each, each byte XORed with `flip`.
-template <size_t T, Unsigned Side, int kFlip = 0, typename X>
-GEMMA_AVXVNNI_INLINE void add_byte_lines(const std::byte* lines, size_t n, const X* x, size_t x_stride,
-                                         Sums<T>& sums) {
-  size_t i = 0;
-  for (; i + 2 <= n; i += 2, lines += 2 * kLine, x += 8) {
-    prefetch<T>(lines);
-    prefetch<T>(lines + kLine);
-    sums.template add<Side>(0, load_flipped<kFlip>(lines), load_flipped<kFlip>(lines + 32), x, x_stride);
-    sums.template add<Side>(1, load_flipped<kFlip>(lines + kLine), load_flipped<kFlip>(lines + kLine + 32),
-                            x + 4, x_stride);
+// Adds Lines lines of bytes, 4 columns each, each byte XORed with kFlip.
+template <Unsigned Side, int kFlip, size_t Lines, size_t P, size_t T, size_t Chains, typename X>
+GEMMA_AVXVNNI_INLINE void add_byte_lines(const std::byte* lines, size_t apart, const X* x, size_t x_stride,
+                                         Sums<P, T, Chains>& sums) {
+#pragma GCC unroll 8
+  for (size_t i = 0; i < Lines; ++i, lines += kLine, x += 4) {
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+      const std::byte* line = lines + p * apart;
+      ask_ahead<P, T>(line);
+      sums.template add<Side>(i, p, load_flipped<kFlip>(line), load_flipped<kFlip>(line + 32), x, x_stride);
+    }
   }
-  if (i < n)
-    sums.template add<Side>(0, load_flipped<kFlip>(lines), load_flipped<kFlip>(lines + 32), x, x_stride);
+}
+
+// Adds panels of bytes with one scale a row.
+template <Unsigned Side, int kFlip, size_t P, size_t T, typename X>
+GEMMA_AVXVNNI_INLINE void add_bytes(const MatrixView& w, const TilePlace& at, const X* x, Sums<P, T>& sums) {
+  for (Steps<X, T> step(w, at, kByteGroup, x); step.more(); step.next()) {
+    add_byte_lines<Side, kFlip, avx2::kByteGroupLines>(step.panel(0), step.apart(), step.columns, step.stride,
+                                                       sums);
+  }
+}
+
+// The sums of levels that are Zero too large begin at -Zero times the sum of the activations.
+template <int Zero, size_t P, size_t T>
+GEMMA_AVXVNNI_INLINE void begin_sums(const Activations& acts, const TilePlace& at, Sums<P, T>& sums) {
+#pragma GCC unroll 6
+  for (size_t t = 0; t < T; ++t) {
+    const __m256i begin = _mm256_set1_epi32(-Zero * acts.sums[at.token + t]);
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) sums.begin(p, t, begin);
+  }
+}
+
+template <size_t P, size_t T>
+GEMMA_AVXVNNI_INLINE void store_scaled(const MatrixView& w, const Activations& acts, const TilePlace& at,
+                                       const Sums<P, T>& sums) {
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) {
+      avx2::store_scaled(w, acts, at.panel_of(p), at.token + t, sums.total(p, t, 0), sums.total(p, t, 1),
+                         at.rows_of(p, P), at.out_of(p, t));
+    }
+  }
 }
 
 // How unpacked bytes are multiplied, as avx2::multiply_unpacked wants to know it.
@@ -125,33 +166,27 @@ struct DotSums {
   GEMMA_AVXVNNI static void multiply(const std::byte* bytes, size_t groups, const void* activations,
                                      size_t x_stride, int32_t* totals) {
     const auto* x = static_cast<const int8_t*>(activations);
-    Sums<T> sums;
+    Sums<1, T> sums;
+#pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
-      sums.begin(t, load(totals + t * kPanelRows), load(totals + t * kPanelRows + 8));
+      sums.begin(0, t, load(totals + t * kPanelRows), load(totals + t * kPanelRows + 8));
     }
     for (size_t i = 0; i < groups * avx2::kByteGroupLines; i += 4, bytes += 4 * kLine, x += 16) {
 #pragma GCC unroll 4
       for (size_t line = 0; line < 4; ++line) {
-        sums.template add<Side>(line, load(bytes + line * kLine), load(bytes + line * kLine + 32),
+        sums.template add<Side>(line, 0, load(bytes + line * kLine), load(bytes + line * kLine + 32),
                                 x + line * 4, x_stride);
       }
     }
+#pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
+#pragma GCC unroll 2
       for (size_t half = 0; half < 2; ++half) {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(totals + t * kPanelRows + half * 8),
-                            sums.total(t, half));
+                            sums.total(0, t, half));
       }
     }
   }
 };
-
-// Copies what is left of the last columns of T tokens behind one another, zeros behind them.
-template <size_t T, size_t Width, typename X>
-inline void copy_last(const X* x, size_t x_stride, size_t left, X (&last)[T][Width]) {
-  for (size_t t = 0; t < T; ++t) {
-    std::memset(last[t], 0, Width);
-    std::memcpy(last[t], x + t * x_stride, left);
-  }
-}
 
 }  // namespace gemma::kernels::avxvnni

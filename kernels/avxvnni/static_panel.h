@@ -7,18 +7,29 @@
 
 namespace gemma::kernels::avxvnni {
 
-template <size_t T>
-GEMMA_AVXVNNI_INLINE void begin_sums(const MatrixView& w, size_t panel, Sums<T>& sums) {
-  const int32_t* zero_sums = w.statics.zero_sums + panel * kPanelRows;
-  for (size_t t = 0; t < T; ++t) sums.begin(t, load(zero_sums), load(zero_sums + 8));
+// Weights are Zero too large.
+template <int Zero, size_t P, size_t T>
+GEMMA_AVXVNNI_INLINE void begin_static_sums(const MatrixView& w, const Activations& acts, const TilePlace& at,
+                                            Sums<P, T>& sums) {
+  __m256i total[P][T][2];
+  avx2::begin_sums<Zero>(w, acts, at, 0, total);
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) sums.begin(p, t, total[p][t][0], total[p][t][1]);
+  }
 }
 
-template <size_t T>
-GEMMA_AVXVNNI_INLINE void store_outputs(const MatrixView& w, size_t panel, const Sums<T>& sums, size_t rows,
-                                        float* out, size_t out_stride) {
-  __m256i total[T][2];
-  for (size_t t = 0; t < T; ++t) total[t][0] = sums.total(t, 0), total[t][1] = sums.total(t, 1);
-  avx2::store_outputs<T>(w, panel, total, rows, out, out_stride);
+template <size_t P, size_t T>
+GEMMA_AVXVNNI_INLINE void store_outputs(const MatrixView& w, const TilePlace& at, const Sums<P, T>& sums) {
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+#pragma GCC unroll 6
+    for (size_t t = 0; t < T; ++t) {
+      avx2::store_outputs(w, at.panel_of(p), sums.total(p, t, 0), sums.total(p, t, 1), at.rows_of(p, P),
+                          at.out_of(p, t));
+    }
+  }
 }
 
 }  // namespace gemma::kernels::avxvnni

@@ -85,6 +85,11 @@ TEST_CASE("one token has the definition's bits in any number of panels") {
     for (size_t rows : kManyPanels) {
       check_every_isa(operation, rows, 160, 1, Fill::kRandom, Fill::kRandom, engine);
     }
+    for (Fill weights : {Fill::kLowest, Fill::kHighest}) {
+      for (Fill inputs : {Fill::kLowest, Fill::kHighest, Fill::kAlternating}) {
+        check_every_isa(operation, 80, 544, 1, weights, inputs, engine);
+      }
+    }
     const Weights w(operation, 250, 96, Fill::kRandom, engine);
     const Inputs x(operation, 1, 96, Fill::kRandom, engine);
     check_every_part(operation, w.view, x, {{0, 64}, {16, 96}, {32, 176}, {48, 250}, {128, 250}});

@@ -76,6 +76,11 @@ TEST_CASE("one token has the definition's bits in any number of panels") {
         check_every_isa(operation, rows, cols, 1, Fill::kRandom, Fill::kRandom, cols == 77, engine);
       }
     }
+    for (Fill weights : {Fill::kLowest, Fill::kHighest}) {
+      for (Fill inputs : {Fill::kLowest, Fill::kHighest, Fill::kAlternating}) {
+        check_every_isa(operation, 80, 555, 1, weights, inputs, false, engine);
+      }
+    }
   }
 }
 

@@ -21,6 +21,13 @@ TEST_CASE("percentiles lie linearly between the nearest ranks, as R's type 7") {
   CHECK(percentile({}, 0.5) == 0);
 }
 
+TEST_CASE(
+    "the best way is the one with the greatest median, in the order of its rounds, not the best of each") {
+  CHECK(best_column({{9, 5, 1}, {1, 6, 9}, {1, 4, 2}}) == std::vector<double>{5, 6, 4});
+  CHECK(best_column({{3, 2}}) == std::vector<double>{3});
+  CHECK(best_column({}).empty());
+}
+
 TEST_CASE("a summary does not depend on the order, and its deviation is that of a sample") {
   const Summary s = summarize({4, 1, 3, 2});
   CHECK(s.n == 4);
