@@ -63,7 +63,7 @@ Result<std::vector<PlannedWeight>> plan_weights(const ModelConfig& config, const
   std::vector<PlannedWeight> weights;
   const auto add = [&](const PlannedTensor& planned, const TensorInfo& tensor,
                        TensorClass tensor_class) -> Result<void> {
-    PlannedWeight weight{planned.name, tensor_class, layer_of(planned.name), {}};
+    PlannedWeight weight{planned.name, tensor_class, layer_of(planned.name)};
     if (tensor_class == TensorClass::kFloat && planned.shape.size() < 2) {
       weight.owned_bytes = tensor.elements() * sizeof(float);
       weights.push_back(std::move(weight));

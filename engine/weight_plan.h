@@ -25,11 +25,11 @@ struct PlannedWeight {
   std::string name;
   TensorClass tensor_class = TensorClass::kFloat;
   std::optional<size_t> layer;
-  ClassScheme scheme = {};    // resolved: what "as stored" comes to for this tensor
   uint64_t owned_bytes = 0;   // memory of its own
   uint64_t mapped_bytes = 0;  // used where the file is mapped
   size_t blocks = 1;          // equal blocks that make up owned_bytes: an expert each
   bool copied = false;        // owned because the file's own bytes are copied
+  ClassScheme scheme = {};    // resolved: what "as stored" comes to for this tensor
 };
 
 // The tensors of plan_tensors() that `source` has and the model uses, in that order; the per-layer table
