@@ -14,7 +14,7 @@
 namespace gemma {
 namespace {
 
-// Another source, and how many bytes of one of its tensors were read.
+// Another source, and how many bytes of one of its tensors were read; or it reads no more of that one.
 class CountingSource final : public TensorSource {
  public:
   CountingSource(const TensorSource& base, std::string counted) : base_(base), counted_(std::move(counted)) {}
@@ -23,15 +23,19 @@ class CountingSource final : public TensorSource {
   Result<void> read_rows(const TensorInfo& tensor, size_t row0, size_t row1,
                          std::span<std::byte> out) const override {
     count(tensor, out.size());
+    if (broken && tensor.name == counted_) return failure();
     return base_.read_rows(tensor, row0, row1, out);
   }
   Result<void> read_row_start(const TensorInfo& tensor, size_t row, std::span<std::byte> out) const override {
     count(tensor, out.size());
+    if (broken && tensor.name == counted_) return failure();
     return base_.read_row_start(tensor, row, out);
   }
   size_t take_bytes() const { return bytes_.exchange(0); }
+  std::atomic<bool> broken{false};
 
  private:
+  static Result<void> failure() { return fail({ErrorCode::kIo, "table", "the disk is gone", ""}); }
   void count(const TensorInfo& tensor, size_t bytes) const {
     if (tensor.name == counted_) bytes_ += bytes;
   }
@@ -74,6 +78,41 @@ TEST_CASE("a token that nobody waits for reads per-layer embeddings of the layer
   CHECK(last == expected);
   CHECK(bytes_of(8, false) == (8 * before + layers) * slice);
   CHECK(last == expected);
+}
+
+TEST_CASE("a row of the per-layer table that cannot be read fails its chunk and not the next one") {
+  const ModelConfig config = *synthetic_config("tiny");
+  const SyntheticSource synthetic(config, 0);
+  CountingSource source(synthetic, "embed_tokens_per_layer.weight");
+  const ThreadTeam team(2);
+  const auto weights = build_weights(config, *parse_scheme("int4"), source, Placement::kCopied,
+                                     kernels::default_kernel_table(), team, {});
+  REQUIRE(weights.has_value());
+  auto cache = KvCache::create(config, {64, 16, 16, kernels::KvType::kF32});
+  auto forward = Forward::create(config, **weights, team, kernels::default_kernel_table(), 16, 64);
+  REQUIRE((cache.has_value() && forward.has_value()));
+  const std::vector<int32_t> tokens = {2, 5, 9, 30, 7};
+  std::vector<float> last;
+  const LogitsSink keep = [&](size_t, std::span<const float> row) { last.assign(row.begin(), row.end()); };
+  // One token, one for each thread (read before the projection), more (after it).
+  for (const size_t n : {1u, 2u, 5u}) {
+    CAPTURE(n);
+    ChunkRequest request;
+    request.tokens = std::span(tokens).first(n);
+    request.logits_from = n - 1;
+    request.on_logits = &keep;
+    REQUIRE(forward->run(request, *cache).has_value());
+    const std::vector<float> expected = last;
+    source.broken = true;
+    last.clear();
+    const Result<void> broken = forward->run(request, *cache);
+    REQUIRE_FALSE(broken.has_value());
+    CHECK(broken.error().code == ErrorCode::kIo);
+    CHECK(last.empty());
+    source.broken = false;
+    REQUIRE(forward->run(request, *cache).has_value());
+    CHECK(last == expected);
+  }
 }
 
 TEST_CASE("the beginning of a row is what the whole row begins with, and reads no more than it needs") {
