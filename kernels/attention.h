@@ -23,7 +23,7 @@
 namespace gemma::kernels {
 
 inline constexpr size_t kKeyBlock = 64;
-inline constexpr size_t kAttentionScratch = 4 * kKeyBlock;  // floats
+inline constexpr size_t kAttentionScratch = 8 * kKeyBlock;  // floats
 
 // Keys of a span: few enough that a window of 512 gives two or three threads work, enough that the states of
 // a long context stay small (131072 positions: 128 of them).
