@@ -19,7 +19,7 @@ inline constexpr size_t kStreams = 4;
 
 // A hint for weights that a tile of some panels and tokens will want soon, as far ahead as measured best: one
 // token takes a line in some nanoseconds. In each of four streams it asks three times, for the queues in which
-// requests wait are short, and what finds one full seems to be dropped: 4 and 2 KB ahead for the second level of
+// requests wait are short, and what finds one full seems to be dropped: 3 and 2 KB ahead for the second level of
 // the cache, 1 KB ahead for the first. Two cores of an Intel Xeon then read 0.97 of what plain reading gives, 0.93
 // if they ask twice, 0.86 if once (docs/decisions/007). It may point beyond the matrix: it never faults.
 template <size_t Panels, size_t Tokens>
@@ -59,11 +59,14 @@ template <size_t P, size_t kPanels>
 class GatheredRows {
  public:
   // Of panels [panel, panel + n) and those `apart`, 2 * apart, ... further on.
-  GatheredRows(const MatrixView& w, size_t panel, size_t apart, size_t n)
+  GatheredRows(const MatrixView& w, bool static_scales, size_t panel, size_t apart, size_t n)
       : w_(w), panel_(panel), apart_(apart), n_(n) {
-    w_.scales = gather(w.scales, scales_[0]);
-    w_.statics.factors = gather(w.statics.factors, scales_[1]);
-    w_.statics.zero_sums = gather(w.statics.zero_sums, zero_sums_);
+    if (static_scales) {
+      w_.statics.factors = gather(w.statics.factors, scales_);
+      w_.statics.zero_sums = gather(w.statics.zero_sums, zero_sums_);
+    } else if (w.scales != nullptr) {
+      w_.scales = gather(w.scales, scales_);
+    }
   }
   GatheredRows(const GatheredRows&) = delete;
   GatheredRows& operator=(const GatheredRows&) = delete;
@@ -87,7 +90,6 @@ class GatheredRows {
 
   template <typename T>
   const T* gather(const T* all, T (&gathered)[P][kRun]) const {
-    if (all == nullptr) return nullptr;
     for (size_t p = 0; p < P; ++p) {
       std::copy_n(all + (panel_ + p * apart_) * kPanelRows, n_ * kPanelRows, gathered[p]);
     }
@@ -96,7 +98,7 @@ class GatheredRows {
 
   MatrixView w_;
   size_t panel_, apart_, n_;
-  alignas(64) float results_[P][kRun], scales_[2][P][kRun];
+  alignas(64) float results_[P][kRun], scales_[P][kRun];
   alignas(64) int32_t zero_sums_[P][kRun];
 };
 
@@ -106,12 +108,13 @@ template <typename Kernel>
 inline void for_each_stream(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
                             float* out) {
   constexpr size_t kGathered = 16;  // 8 and 32 are as fast, 64 loses
+  const bool static_scales = acts.kind == ActivationKind::kInt8Static;
   size_t row = row0;
   const auto side_by_side = [&]<size_t P>() {
     const size_t apart = (row1 - row) / kPanelRows / P;
     for (size_t first = 0; first < apart; first += kGathered) {
       const size_t n = std::min(kGathered, apart - first);
-      GatheredRows<P, kGathered> rows(w, row / kPanelRows + first, apart, n);
+      GatheredRows<P, kGathered> rows(w, static_scales, row / kPanelRows + first, apart, n);
       for (size_t i = 0; i < n; ++i) Kernel::template tile<P, 1>(rows.matrix(), acts, rows.place(i));
       rows.store(out);
     }
