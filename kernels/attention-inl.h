@@ -1,11 +1,15 @@
 // Attention in Highway, compiled once per instruction set by float_kernels.cc. What it computes is said in
 // kernels/attention.h; portable/attention.cc is the same in plain C++.
 //
-// Per block of 64 keys: scores by tiles of 4 keys and kQueries queries, whose 4 sums are reduced together;
-// then the values by tiles of kQueries queries and kMixVectors vectors of the head, all keys of the block in
-// registers. At head_dim 256 and 16 lanes a score tile is 256 multiply-adds to 52 instructions of reduction,
-// a value tile 1024 to 32 loads and stores. Scales of int8 levels multiply the scores and the weights of a
-// block, not its numbers.
+// Per block of 64 keys: scores by tiles of kQueries queries and a few keys, whose sums are reduced four at a
+// time; then the values by tiles of kQueries queries and a few vectors of the head. Tiles are high and narrow,
+// so that a stored number is widened once for all eight queries of a KV head: 512 bits of float16 take two
+// operations on the two ports that multiply, so 16 multiply-adds of 8 x 2 cost 20 there, of 4 x 4 they cost 24.
+// Scales of int8 levels multiply the scores and the weights of a block, not its numbers.
+//
+// What comes from memory is read in few streams, and asked for: keys in three runs of the block side by side,
+// values four whole rows at a time. Values taken by columns, all 64 rows of a block, are 64 slow streams, and came
+// at a third of the speed (docs/decisions/008-attention-reads-in-streams.md).
 
 #if defined(GEMMA_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA_ATTENTION_INL_H_
@@ -15,12 +19,12 @@
 #endif
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <type_traits>
 
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
-#include "kernels/ahead.h"
 #include "kernels/attention.h"
 #include "kernels/float_vectors-inl.h"
 
@@ -29,9 +33,14 @@ HWY_BEFORE_NAMESPACE();
 namespace gemma::kernels {
 namespace HWY_NAMESPACE {
 
-// Sums of a tile are kQueries * 4 registers; AVX2 has 16 in all, the others 32.
-constexpr size_t kQueries = HWY_TARGET == HWY_AVX2 ? 2 : 4;
-constexpr size_t kMixVectors = 4;
+// Registers that hold the sums of a tile: AVX2 has 16 in all, the others 32.
+constexpr size_t kSums = HWY_TARGET == HWY_AVX2 ? 12 : 24;
+constexpr size_t kQueries = HWY_TARGET == HWY_AVX2 ? 4 : 8;  // of the highest tile; the rest takes lower ones
+// Keys of a tile of T queries, and vectors of the head, of which there is a power of two.
+template <size_t T>
+constexpr size_t kKeys = std::min<size_t>(4, kSums / T);
+template <size_t T>
+constexpr size_t kMixVectors = std::min<size_t>(8, std::bit_floor(kSums / T));
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
 // The sum of v's four-lane blocks: lane i of the result adds the lanes congruent to i.
@@ -58,39 +67,55 @@ HWY_INLINE void store_sums(Vector a, Vector b, Vector c, Vector d, float* sums) 
   hn::StoreU(fold(abcd), hn::CappedTag<float, 4>(), sums);
 }
 
-// scores[t][i] = q[t] . k[i].
-template <size_t T, typename Stored>
-HWY_INLINE void score_tile(const float* const (&q)[T], const Stored* const (&k)[4], size_t head_dim,
-                           float (&scores)[T][4]) {
+// Asks for memory that will be read soon; it may lie beyond the cache: asking never faults.
+template <int kLevel>
+HWY_INLINE void ask(const void* line, size_t bytes_ahead) {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(line) + bytes_ahead), 0,
+                     kLevel);
+}
+constexpr size_t kLineBytes = 64;
+
+// scores[t * K + i] = q[t] . k[i]. With kAsks each key's line is a place in a stream, of which what lies ahead is
+// asked for as in kernels/streams.h.
+template <size_t T, size_t K, bool kAsks, typename Stored>
+HWY_INLINE void score_tile(const float* const (&q)[T], const Stored* const (&k)[K], size_t head_dim,
+                           float (&scores)[T * K]) {
+  static_assert(T * K % 4 == 0);
   const size_t lanes = hn::Lanes(kFloats);
-  Vector acc[T][4];
-  for (size_t t = 0; t < T; ++t) {
-    for (size_t i = 0; i < 4; ++i) acc[t][i] = hn::Zero(kFloats);
-  }
-  size_t d = 0;
-  for (; d + lanes <= head_dim; d += lanes) {
-    Vector key[4];
-    for (size_t i = 0; i < 4; ++i) key[i] = load(k[i] + d);
+  Vector acc[T * K];
+  for (Vector& sum : acc) sum = hn::Zero(kFloats);
+  const auto add = [&](size_t d) HWY_ATTR {
+    Vector key[K];
+    for (size_t i = 0; i < K; ++i) key[i] = load(k[i] + d);
     for (size_t t = 0; t < T; ++t) {
-      const Vector query = hn::LoadU(kFloats, q[t] + d);
-      for (size_t i = 0; i < 4; ++i) acc[t][i] = hn::MulAdd(query, key[i], acc[t][i]);
+      const Vector query = in_register(hn::LoadU(kFloats, q[t] + d));
+      for (size_t i = 0; i < K; ++i) acc[t * K + i] = hn::MulAdd(query, key[i], acc[t * K + i]);
     }
+  };
+  size_t d = 0;
+  for (constexpr size_t kLine = kLineBytes / sizeof(Stored); d + kLine <= head_dim; d += kLine) {
+    for (size_t i = 0; i < K && kAsks; ++i) {
+      ask<3>(k[i] + d, 1024);
+      ask<2>(k[i] + d, 2048);
+      ask<2>(k[i] + d, 3072);
+    }
+    for (size_t i = 0; i < kLine; i += lanes) add(d + i);
   }
+  for (; d + lanes <= head_dim; d += lanes) add(d);
   if (d < head_dim) {
     for (size_t t = 0; t < T; ++t) {
       const Vector query = load_tail(q[t] + d, head_dim - d);
-      for (size_t i = 0; i < 4; ++i) {
-        acc[t][i] = hn::MulAdd(query, load_tail(k[i] + d, head_dim - d), acc[t][i]);
+      for (size_t i = 0; i < K; ++i) {
+        acc[t * K + i] = hn::MulAdd(query, load_tail(k[i] + d, head_dim - d), acc[t * K + i]);
       }
     }
   }
-  for (size_t t = 0; t < T; ++t) {
-    store_sums(acc[t][0], acc[t][1], acc[t][2], acc[t][3], scores[t]);
-  }
+  for (size_t i = 0; i < T * K; i += 4) store_sums(acc[i], acc[i + 1], acc[i + 2], acc[i + 3], scores + i);
 }
 
-// mix[t][0 .. V * lanes) += sum over the keys, in ascending order, of weight * value.
-template <size_t T, size_t V, typename Stored>
+// mix[t][0 .. V * lanes) += sum over the keys, in ascending order, of weight * value. With kAsks the values are
+// a stream too.
+template <size_t T, size_t V, bool kAsks, typename Stored>
 HWY_INLINE void mix_tile(float* const (&mix)[T], const float* weights, const Stored* const* values,
                          size_t keys, size_t d) {
   const size_t lanes = hn::Lanes(kFloats);
@@ -101,6 +126,10 @@ HWY_INLINE void mix_tile(float* const (&mix)[T], const float* weights, const Sto
   for (size_t key = 0; key < keys; ++key) {
     Vector value[V];
     for (size_t i = 0; i < V; ++i) value[i] = load(values[key] + d + i * lanes);
+    for (size_t byte = 0; byte < V * lanes * sizeof(Stored) && kAsks; byte += kLineBytes) {
+      ask<3>(values[key] + d, byte + 4096);
+      ask<2>(values[key] + d, byte + 16384);
+    }
     for (size_t t = 0; t < T; ++t) {
       const Vector weight = hn::Set(kFloats, weights[t * kKeyBlock + key]);
       for (size_t i = 0; i < V; ++i) acc[t][i] = hn::MulAdd(weight, value[i], acc[t][i]);
@@ -111,24 +140,28 @@ HWY_INLINE void mix_tile(float* const (&mix)[T], const float* weights, const Sto
   }
 }
 
-template <size_t T, typename Stored>
-HWY_INLINE void mix_block(float* const (&mix)[T], const float* weights, const Stored* const* values,
-                          size_t keys, size_t head_dim, Ahead& ahead) {
+// The same of whole heads and all keys of a block.
+template <size_t T, bool kAsks, typename Stored>
+HWY_NOINLINE void mix_block(float* const (&mix)[T], const float* weights, const Stored* const* values,
+                            size_t keys, size_t head_dim) {
   const size_t lanes = hn::Lanes(kFloats);
-  size_t d = 0;
-  for (; d + kMixVectors * lanes <= head_dim; d += kMixVectors * lanes) {
-    ahead.fetch_share();
-    mix_tile<T, kMixVectors>(mix, weights, values, keys, d);
-  }
-  for (; d + lanes <= head_dim; d += lanes) mix_tile<T, 1>(mix, weights, values, keys, d);
-  for (size_t left = head_dim - d; left > 0 && d < head_dim; d = head_dim) {
-    for (size_t t = 0; t < T; ++t) {
-      Vector acc = load_tail(mix[t] + d, left);
-      for (size_t key = 0; key < keys; ++key) {
-        acc =
-            hn::MulAdd(hn::Set(kFloats, weights[t * kKeyBlock + key]), load_tail(values[key] + d, left), acc);
+  constexpr size_t V = kMixVectors<T>;
+  constexpr size_t kTogether = kAsks ? 4 : kKeyBlock;  // from the cache, longer sums are stored less often
+  for (size_t first = 0; first < keys; first += kTogether) {
+    const size_t n = std::min(kTogether, keys - first);
+    const Stored* const* some = values + first;
+    size_t d = 0;
+    for (; d + V * lanes <= head_dim; d += V * lanes) {
+      mix_tile<T, V, kAsks>(mix, weights + first, some, n, d);
+    }
+    for (; d + lanes <= head_dim; d += lanes) mix_tile<T, 1, kAsks>(mix, weights + first, some, n, d);
+    for (size_t t = 0; t < T && d < head_dim; ++t) {
+      Vector acc = load_tail(mix[t] + d, head_dim - d);
+      for (size_t key = 0; key < n; ++key) {
+        const Vector weight = hn::Set(kFloats, weights[t * kKeyBlock + first + key]);
+        acc = hn::MulAdd(weight, load_tail(some[key] + d, head_dim - d), acc);
       }
-      store_n(acc, mix[t] + d, left);
+      store_n(acc, mix[t] + d, head_dim - d);
     }
   }
 }
@@ -193,36 +226,12 @@ HWY_INLINE void scale_block(float* x, const float* scales) {
   }
 }
 
-// The next block's keys and values, asked for while this block's are multiplied. Without it the keys of one
-// position's queries came at 6.9 multiply-adds a cycle from memory and at 13.8 from the second-level cache.
-struct NextBlock {
-  Ahead keys, values;
-};
-
-template <typename Stored>
-HWY_INLINE NextBlock next_block(const KeyValues& kv, size_t head_dim, size_t begin, size_t end,
-                                size_t queries) {
-  const size_t slot = begin % kv.slots * kv.slot_stride;
-  const size_t count = begin < end ? std::min(kKeyBlock, end - begin) : 0;
-  const size_t bytes = count * kv.slot_stride * sizeof(Stored);
-  const size_t runs = (queries + kQueries - 1) / kQueries;  // calls of attend()
-  if constexpr (std::is_same_v<Stored, int8_t>) {           // a few lines: at once
-    for (const float* scales : {kv.k_scales, kv.v_scales}) {
-      const auto* line = reinterpret_cast<const std::byte*>(scales + begin % kv.slots);
-      Ahead(line, count * sizeof(float), 1).fetch_share();
-    }
-  }
-  const auto of = [&](const void* base, size_t shares) {
-    return Ahead(reinterpret_cast<const std::byte*>(static_cast<const Stored*>(base) + slot), bytes, shares);
-  };
-  return {of(kv.k, runs * kKeyBlock / 4), of(kv.v, runs * head_dim / (kMixVectors * hn::Lanes(kFloats)))};
-}
-
 // Queries [i, i + T) over one block; scratch is (T, kKeyBlock). Weights sit at their key's place in the
-// block, so that their sum has one order whatever keys the other queries see.
-template <size_t T, typename Stored>
-HWY_INLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<Stored>& block,
-                       const AttentionState& state, float* scratch, NextBlock& next) {
+// block, so that their sum has one order whatever keys the other queries see. The first queries of a block
+// ask for the memory that follows; the others find theirs in the cache.
+template <size_t T, bool kAsks, typename Stored>
+HWY_NOINLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<Stored>& block,
+                         const AttentionState& state, float* scratch) {
   const float* rows[T];
   float* mix[T];
   for (size_t t = 0; t < T; ++t) {
@@ -231,16 +240,21 @@ HWY_INLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<St
     mix[t] = state.mix + position * state.mix_stride + column;
   }
   const size_t offset = block.first - block.block;
-  for (size_t key = 0; key < block.count(); key += 4) {
-    next.keys.fetch_share();
-    // The last tile may repeat the last key.
-    const size_t n = std::min<size_t>(4, block.count() - key);
-    const Stored* four[4];
-    for (size_t j = 0; j < 4; ++j) four[j] = block.keys[std::min(key + j, block.count() - 1)];
-    float tile[T][4];
-    score_tile<T>(rows, four, q.head_dim, tile);
-    for (size_t t = 0; t < T; ++t) std::copy_n(tile[t], n, scratch + t * kKeyBlock + offset + key);
-  }
+  constexpr size_t K = kKeys<T>;
+  const auto score = [&](size_t key, size_t apart) HWY_ATTR {
+    const Stored* some[K];
+    for (size_t j = 0; j < K; ++j) some[j] = block.keys[key + j * apart];
+    float tile[T * K];
+    score_tile<T, K, kAsks>(rows, some, q.head_dim, tile);
+    float* scores = scratch + offset + key;
+    for (size_t t = 0; t < T; ++t) {
+      for (size_t j = 0; j < K; ++j) scores[t * kKeyBlock + j * apart] = tile[t * K + j];
+    }
+  };
+  // K runs of keys side by side: memory gives more to several streams.
+  const size_t run = block.count() / K;
+  for (size_t key = 0; key < run; ++key) score(key, run);
+  for (size_t key = K * run; key < block.count(); ++key) score(key, 0);
   size_t lows[T], highs[T];                            // keys that each sees,
   size_t all_from = block.first, all_to = block.last;  // and those that all see
   for (size_t t = 0; t < T; ++t) {
@@ -265,19 +279,33 @@ HWY_INLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<St
   // position see the same keys, and are the rule.
   const auto mix_one = [&](size_t t, size_t from, size_t to) HWY_ATTR {
     if (from >= to) return;
-    Ahead nothing(nullptr, 0, 1);
     float* const one[1] = {mix[t]};
-    mix_block<1>(one, scratch + t * kKeyBlock + (from - block.block), block.values + (from - block.first),
-                 to - from, q.head_dim, nothing);
+    mix_block<1, false>(one, scratch + t * kKeyBlock + (from - block.block),
+                        block.values + (from - block.first), to - from, q.head_dim);
   };
   if (all_from >= all_to) {
     for (size_t t = 0; t < T; ++t) mix_one(t, lows[t], highs[t]);
     return;
   }
   for (size_t t = 0; t < T; ++t) mix_one(t, lows[t], all_from);
-  mix_block<T>(mix, scratch + (all_from - block.block), block.values + (all_from - block.first),
-               all_to - all_from, q.head_dim, next.values);
+  mix_block<T, kAsks>(mix, scratch + (all_from - block.block), block.values + (all_from - block.first),
+                      all_to - all_from, q.head_dim);
   for (size_t t = 0; t < T; ++t) mix_one(t, all_to, highs[t]);
+}
+
+// Queries [i, q.count()) over one block, as many together as can be. After the first kQueries the block is in the
+// cache; a few left over ask again, which costs little.
+template <size_t T, typename Stored>
+HWY_INLINE void attend_from(const AttentionQueries& q, size_t i, const KeysOfBlock<Stored>& block,
+                            const AttentionState& state, float* scratch) {
+  for (; i + T <= q.count(); i += T) {
+    if (i == 0 || T < kQueries) {
+      attend<T, true>(q, i, block, state, scratch);
+    } else if constexpr (T == kQueries) {
+      attend<T, false>(q, i, block, state, scratch);
+    }
+  }
+  if constexpr (T > 1) attend_from<T / 2>(q, i, block, state, scratch);
 }
 
 template <typename Stored>
@@ -305,10 +333,7 @@ HWY_INLINE void span_as(const AttentionQueries& q, const KeyValues& kv, size_t k
       }
       if (++slot == kv.slots) slot = 0;
     }
-    NextBlock next = next_block<Stored>(kv, q.head_dim, block.last, end, q.count());
-    size_t i = 0;
-    for (; i + kQueries <= q.count(); i += kQueries) attend<kQueries>(q, i, block, state, scratch, next);
-    for (; i < q.count(); ++i) attend<1>(q, i, block, state, scratch, next);
+    attend_from<kQueries>(q, 0, block, state, scratch);
   }
 }
 

@@ -23,11 +23,11 @@
 namespace gemma::kernels {
 
 inline constexpr size_t kKeyBlock = 64;
-inline constexpr size_t kAttentionScratch = 4 * kKeyBlock;  // floats
+inline constexpr size_t kAttentionScratch = 8 * kKeyBlock;  // floats
 
-// Keys of a span: few enough that a window of 512 gives two or three threads work, enough that the states of
-// a long context stay small (131072 positions: 128 of them).
-inline constexpr size_t kSlidingSpan = 256, kFullSpan = 1024;
+// Keys of a span: few enough that a window of 512 gives threads work without parting the heads of a KV head, each
+// part of which would read all keys; enough that the states of a long context stay small (131072 positions: 128).
+inline constexpr size_t kSlidingSpan = 128, kFullSpan = 1024;
 constexpr size_t kv_span(bool full_attention) {
   return full_attention ? kFullSpan : kSlidingSpan;
 }

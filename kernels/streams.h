@@ -19,7 +19,7 @@ inline constexpr size_t kStreams = 4;
 
 // A hint for weights that a tile of some panels and tokens will want soon, as far ahead as measured best: one
 // token takes a line in some nanoseconds. In each of four streams it asks three times, for the queues in which
-// requests wait are short, and what finds one full seems to be dropped: 4 and 2 KB ahead for the second level of
+// requests wait are short, and what finds one full seems to be dropped: 3 and 2 KB ahead for the second level of
 // the cache, 1 KB ahead for the first. Two cores of an Intel Xeon then read 0.97 of what plain reading gives, 0.93
 // if they ask twice, 0.86 if once (docs/decisions/007). It may point beyond the matrix: it never faults.
 template <size_t Panels, size_t Tokens>
@@ -28,7 +28,7 @@ template <size_t Panels, size_t Tokens>
   if constexpr (Panels == kStreams) {
     __builtin_prefetch(reinterpret_cast<const void*>(at + 1024), 0, 3);
     __builtin_prefetch(reinterpret_cast<const void*>(at + 2048), 0, 2);
-    __builtin_prefetch(reinterpret_cast<const void*>(at + 4096), 0, 2);
+    __builtin_prefetch(reinterpret_cast<const void*>(at + 3072), 0, 2);
   } else {
     __builtin_prefetch(reinterpret_cast<const void*>(at + (Tokens == 1 ? 4096 : 1024)), 0, 3);
   }
@@ -41,11 +41,65 @@ struct TilePlace {
   size_t rows;  // wanted of the last panel; of the others all
   float* out;   // of the first panel and token
   size_t out_stride;
+  size_t out_apart = kPanelRows;  // from the results of one panel to those of the next
+  // Where their scales and zero_sums stand in the arrays of the matrix, in panels.
+  size_t scales = panel, scales_apart = apart;
 
-  size_t panel_of(size_t p) const { return panel + p * apart; }
+  size_t scales_of(size_t p) const { return scales + p * scales_apart; }
   // Of the p'th of some panels.
   size_t rows_of(size_t p, size_t panels) const { return p + 1 < panels ? kPanelRows : rows; }
-  float* out_of(size_t p, size_t t) const { return out + t * out_stride + p * apart * kPanelRows; }
+  float* out_of(size_t p, size_t t) const { return out + t * out_stride + p * out_apart; }
+};
+
+// What P runs of up to kPanels panels read and write beside weights, side by side in the cache. Met one at a time
+// as the panels are, scales and results are further streams through cold memory, a line of each in every few
+// microseconds, and cost more than their bytes: 0.9 of the speed for results, 0.87 for two arrays of scales (int2
+// static, 1536 columns, Intel Xeon; asking for them ahead gained nothing, docs/decisions/007).
+template <size_t P, size_t kPanels>
+class GatheredRows {
+ public:
+  // Of panels [panel, panel + n) and those `apart`, 2 * apart, ... further on.
+  GatheredRows(const MatrixView& w, bool static_scales, size_t panel, size_t apart, size_t n)
+      : w_(w), panel_(panel), apart_(apart), n_(n) {
+    if (static_scales) {
+      w_.statics.factors = gather(w.statics.factors, scales_);
+      w_.statics.zero_sums = gather(w.statics.zero_sums, zero_sums_);
+    } else if (w.scales != nullptr) {
+      w_.scales = gather(w.scales, scales_);
+    }
+  }
+  GatheredRows(const GatheredRows&) = delete;
+  GatheredRows& operator=(const GatheredRows&) = delete;
+
+  const MatrixView& matrix() const { return w_; }
+  // Of the i'th panel of each run.
+  TilePlace place(size_t i) {
+    TilePlace at = {panel_ + i, apart_, 0, kPanelRows, results_[0] + i * kPanelRows, 0, kRun};
+    at.scales = i;
+    at.scales_apart = kPanels;
+    return at;
+  }
+  void store(float* out) const {
+    for (size_t p = 0; p < P; ++p) {
+      std::copy_n(results_[p], n_ * kPanelRows, out + (panel_ + p * apart_) * kPanelRows);
+    }
+  }
+
+ private:
+  static constexpr size_t kRun = kPanels * kPanelRows;
+
+  template <typename T>
+  const T* gather(const T* all, T (&gathered)[P][kRun]) const {
+    for (size_t p = 0; p < P; ++p) {
+      std::copy_n(all + (panel_ + p * apart_) * kPanelRows, n_ * kPanelRows, gathered[p]);
+    }
+    return gathered[0];
+  }
+
+  MatrixView w_;
+  size_t panel_, apart_, n_;
+  alignas(64) float results_[P][kRun], scales_[P][kRun];
+  alignas(64) int32_t zero_sums_[P][kRun];
 };
 
 // Calls Kernel::tile<P, 1>(w, acts, place) for the panels of rows [row0, row1) and the first token: whole
@@ -53,12 +107,16 @@ struct TilePlace {
 template <typename Kernel>
 inline void for_each_stream(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
                             float* out) {
+  constexpr size_t kGathered = 16;  // 8 and 32 are as fast, 64 loses
+  const bool static_scales = acts.kind == ActivationKind::kInt8Static;
   size_t row = row0;
   const auto side_by_side = [&]<size_t P>() {
     const size_t apart = (row1 - row) / kPanelRows / P;
-    for (size_t i = 0; i < apart; ++i) {
-      const size_t first = row + i * kPanelRows;
-      Kernel::template tile<P, 1>(w, acts, {first / kPanelRows, apart, 0, kPanelRows, out + first, 0});
+    for (size_t first = 0; first < apart; first += kGathered) {
+      const size_t n = std::min(kGathered, apart - first);
+      GatheredRows<P, kGathered> rows(w, static_scales, row / kPanelRows + first, apart, n);
+      for (size_t i = 0; i < n; ++i) Kernel::template tile<P, 1>(rows.matrix(), acts, rows.place(i));
+      rows.store(out);
     }
     row += P * apart * kPanelRows;
   };

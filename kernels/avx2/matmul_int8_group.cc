@@ -57,6 +57,7 @@ struct Int8Group {
           multiply_lines<P, T, Lines>(line, x + i * 4, w.cols, sums);
         }
         const float* stored = reinterpret_cast<const float*>(line);  // read by unaligned loads only
+        ask_ahead<P, T>(line);
 #pragma GCC unroll 2
         for (size_t half = 0; half < 2; ++half) {
           const __m256 scales = _mm256_loadu_ps(stored + half * 8);

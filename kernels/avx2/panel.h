@@ -219,7 +219,7 @@ GEMMA_AVX2_INLINE void store_scaled(const MatrixView& w, const Activations& acts
   for (size_t p = 0; p < P; ++p) {
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
-      store_scaled(w, acts, at.panel_of(p), at.token + t, total[p][t][0], total[p][t][1], at.rows_of(p, P),
+      store_scaled(w, acts, at.scales_of(p), at.token + t, total[p][t][0], total[p][t][1], at.rows_of(p, P),
                    at.out_of(p, t));
     }
   }

@@ -44,7 +44,7 @@ GEMMA_AVX2_INLINE void begin_sums(const MatrixView& w, const Activations& acts, 
                                   int32_t raise, __m256i (&total)[P][T][2]) {
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    const int32_t* zero_sums = w.statics.zero_sums + at.panel_of(p) * kPanelRows;
+    const int32_t* zero_sums = w.statics.zero_sums + at.scales_of(p) * kPanelRows;
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const __m256i all = _mm256_set1_epi32(raise - (Zero == 0 ? 0 : Zero * acts.sums[at.token + t]));
@@ -90,7 +90,7 @@ GEMMA_AVX2_INLINE void store_outputs(const MatrixView& w, const TilePlace& at,
   for (size_t p = 0; p < P; ++p) {
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
-      store_outputs(w, at.panel_of(p), total[p][t][0], total[p][t][1], at.rows_of(p, P), at.out_of(p, t));
+      store_outputs(w, at.scales_of(p), total[p][t][0], total[p][t][1], at.rows_of(p, P), at.out_of(p, t));
     }
   }
 }

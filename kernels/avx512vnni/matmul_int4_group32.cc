@@ -37,6 +37,7 @@ struct Int4Group32 {
 #pragma GCC unroll 4
       for (size_t p = 0; p < P; ++p) {
         const std::byte* stored = group + p * apart + kNibbleGroupBytes;
+        ask_ahead<P, T>(stored);
         const __m512 scales = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(stored)));
         for (size_t t = 0; t < T; ++t) {
           const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(x_scales[t * groups + g]));

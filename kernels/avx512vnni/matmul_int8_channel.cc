@@ -20,7 +20,7 @@ GEMMA_AVX512_INLINE void multiply_lines(const std::byte* line, size_t apart, siz
       for (size_t i = 0; i < 2; ++i) {
         const std::byte* panel_line = line + p * apart + i * kLine;
         const __m512i weights = _mm512_xor_si512(load(panel_line), sign_bits);
-        if constexpr (T > 1) ask_ahead<P, T>(panel_line);  // alone, one token leaves the hardware time enough
+        ask_ahead<P, T>(panel_line);
         for (size_t t = 0; t < T; ++t) sums.add(i, p, t, weights, broadcast4(x + t * x_stride + i * 4));
       }
     }

@@ -61,6 +61,7 @@ struct Int8Group {
         }
 #pragma GCC unroll 4
         for (size_t p = 0; p < P; ++p) {
+          ask_ahead<P, T>(line + p * apart);
           const __m512 scales = _mm512_loadu_ps(line + p * apart);
           for (size_t t = 0; t < T; ++t) {
             const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(x_scales[t * x_groups + g]));

@@ -107,7 +107,7 @@ GEMMA_AVX512_INLINE void store_scaled(const MatrixView& w, const Activations& ac
                                       const Sums<P, T>& sums) {
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    const __m512 scales = _mm512_loadu_ps(w.scales + at.panel_of(p) * kPanelRows);
+    const __m512 scales = _mm512_loadu_ps(w.scales + at.scales_of(p) * kPanelRows);
     for (size_t t = 0; t < T; ++t) {
       const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(acts.scales[at.token + t]));
       store_rows(_mm512_mul_ps(_mm512_cvtepi32_ps(sums.all(p, t)), scale), at.rows_of(p, P), at.out_of(p, t));

@@ -21,7 +21,7 @@ template <size_t P, size_t T>
 GEMMA_AVX512_INLINE void begin_sums(const MatrixView& w, const TilePlace& at, Sums<P, T>& sums) {
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    const __m512i zero = load(w.statics.zero_sums + at.panel_of(p) * kPanelRows);
+    const __m512i zero = load(w.statics.zero_sums + at.scales_of(p) * kPanelRows);
     for (size_t t = 0; t < T; ++t) sums.begin(p, t, zero);
   }
 }
@@ -45,7 +45,7 @@ GEMMA_AVX512_INLINE void store_outputs(const MatrixView& w, const TilePlace& at,
   const float scale = w.statics.output;
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    const __m512 factors = _mm512_loadu_ps(w.statics.factors + at.panel_of(p) * kPanelRows);
+    const __m512 factors = _mm512_loadu_ps(w.statics.factors + at.scales_of(p) * kPanelRows);
     for (size_t t = 0; t < T; ++t) {
       __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums.all(p, t)), factors);
       if (scale != 0) {

@@ -33,9 +33,11 @@ struct Int4Group32 {
       add_nibble_group<Unsigned::kWeights>(group, apart, x, w.cols, sums);
 #pragma GCC unroll 4
       for (size_t p = 0; p < P; ++p) {
+        const std::byte* scales_of_rows = group + p * apart + kNibbleGroupBytes;
+        ask_ahead<P, T>(scales_of_rows);
 #pragma GCC unroll 2
         for (size_t half = 0; half < 2; ++half) {
-          const std::byte* stored = group + p * apart + kNibbleGroupBytes + half * avx2::kScaleBytes / 2;
+          const std::byte* stored = scales_of_rows + half * avx2::kScaleBytes / 2;
           const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(stored)));
 #pragma GCC unroll 6
           for (size_t t = 0; t < T; ++t) {

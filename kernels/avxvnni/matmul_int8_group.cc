@@ -51,6 +51,7 @@ struct Int8Group {
         for (size_t p = 0; p < P; ++p) {
           // Read by unaligned loads only.
           const auto* stored = reinterpret_cast<const float*>(group + p * apart + Group / 4 * kLine);
+          ask_ahead<P, T>(stored);
 #pragma GCC unroll 2
           for (size_t half = 0; half < 2; ++half) {
             const __m256 scales = _mm256_loadu_ps(stored + half * 8);

@@ -153,7 +153,7 @@ GEMMA_AVXVNNI_INLINE void store_scaled(const MatrixView& w, const Activations& a
   for (size_t p = 0; p < P; ++p) {
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
-      avx2::store_scaled(w, acts, at.panel_of(p), at.token + t, sums.total(p, t, 0), sums.total(p, t, 1),
+      avx2::store_scaled(w, acts, at.scales_of(p), at.token + t, sums.total(p, t, 0), sums.total(p, t, 1),
                          at.rows_of(p, P), at.out_of(p, t));
     }
   }

@@ -26,7 +26,7 @@ GEMMA_AVXVNNI_INLINE void store_outputs(const MatrixView& w, const TilePlace& at
   for (size_t p = 0; p < P; ++p) {
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
-      avx2::store_outputs(w, at.panel_of(p), sums.total(p, t, 0), sums.total(p, t, 1), at.rows_of(p, P),
+      avx2::store_outputs(w, at.scales_of(p), sums.total(p, t, 0), sums.total(p, t, 1), at.rows_of(p, P),
                           at.out_of(p, t));
     }
   }

@@ -194,8 +194,9 @@ inline void check_every_isa(const MatmulOperation& operation, size_t rows, size_
   check_every_isa(operation, w.view, x.acts);
 }
 
-// Panels that one token may read in side by side streams: a multiple of four, others, and a part of one.
-inline constexpr size_t kManyPanels[] = {64, 96, 111, 128, 145, 250};
+// Panels that one token may read in side by side streams: a multiple of four, others, a part of one, and so many
+// that a stream's results and scales are gathered in more than one turn of 16 panels.
+inline constexpr size_t kManyPanels[] = {64, 96, 111, 128, 145, 250, 1135};
 
 // A row and a token have the same bits in any batch and any range of rows, and nothing else is written.
 inline void check_every_part(const MatmulOperation& operation, const MatrixView& w, const Inputs& x,
