@@ -89,7 +89,7 @@ class Tile {
   }
 
  private:
-  // On lines of the cache, as the engine's are: half of the loads would cross two.
+  // On lines of the cache, as the engine's are: otherwise wide loads would cross two.
   static Buffer numbers(size_t n) {
     return std::move(Buffer::allocate(n * sizeof(float), "attention").value());
   }
