@@ -27,6 +27,7 @@
 #include "hwy/highway.h"
 #include "kernels/attention.h"
 #include "kernels/float_vectors-inl.h"
+#include "kernels/streams.h"
 
 #if HWY_TARGET != HWY_SCALAR  // has no table: portable/ is plain C++
 HWY_BEFORE_NAMESPACE();
@@ -36,6 +37,7 @@ namespace HWY_NAMESPACE {
 // Registers that hold the sums of a tile: AVX2 has 16 in all, the others 32.
 constexpr size_t kSums = HWY_TARGET == HWY_AVX2 ? 12 : 24;
 constexpr size_t kQueries = HWY_TARGET == HWY_AVX2 ? 4 : 8;  // of the highest tile; the rest takes lower ones
+static_assert(kQueries * kKeyBlock <= kAttentionScratch);
 // Keys of a tile of T queries, and vectors of the head, of which there is a power of two.
 template <size_t T>
 constexpr size_t kKeys = std::min<size_t>(4, kSums / T);
@@ -76,7 +78,7 @@ HWY_INLINE void ask(const void* line, size_t bytes_ahead) {
 constexpr size_t kLineBytes = 64;
 
 // scores[t * K + i] = q[t] . k[i]. With kAsks each key's line is a place in a stream, of which what lies ahead is
-// asked for as in kernels/streams.h.
+// asked for as of a panel's (kernels/streams.h).
 template <size_t T, size_t K, bool kAsks, typename Stored>
 HWY_INLINE void score_tile(const float* const (&q)[T], const Stored* const (&k)[K], size_t head_dim,
                            float (&scores)[T * K]) {
@@ -94,11 +96,7 @@ HWY_INLINE void score_tile(const float* const (&q)[T], const Stored* const (&k)[
   };
   size_t d = 0;
   for (constexpr size_t kLine = kLineBytes / sizeof(Stored); d + kLine <= head_dim; d += kLine) {
-    for (size_t i = 0; i < K && kAsks; ++i) {
-      ask<3>(k[i] + d, 1024);
-      ask<2>(k[i] + d, 2048);
-      ask<2>(k[i] + d, 3072);
-    }
+    for (size_t i = 0; i < K && kAsks; ++i) ask_ahead<kStreams, 1>(k[i] + d);
     for (size_t i = 0; i < kLine; i += lanes) add(d + i);
   }
   for (; d + lanes <= head_dim; d += lanes) add(d);

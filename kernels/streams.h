@@ -20,8 +20,8 @@ inline constexpr size_t kStreams = 4;
 // A hint for weights that a tile of some panels and tokens will want soon, as far ahead as measured best: one
 // token takes a line in some nanoseconds. In each of four streams it asks three times, for the queues in which
 // requests wait are short, and what finds one full seems to be dropped: 3 and 2 KB ahead for the second level of
-// the cache, 1 KB ahead for the first. Two cores of an Intel Xeon then read 0.97 of what plain reading gives, 0.93
-// if they ask twice, 0.86 if once (docs/decisions/007). It may point beyond the matrix: it never faults.
+// the cache, 1 KB ahead for the first. Two cores of an Intel Xeon read 0.97 of what plain reading gives if they ask
+// three times, 0.93 if twice, 0.86 if once (docs/decisions/007). It may point beyond the matrix: it never faults.
 template <size_t Panels, size_t Tokens>
 [[gnu::always_inline]] inline void ask_ahead(const void* line) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(line);
