@@ -49,7 +49,6 @@ void matmul(benchmark::State& state, const Case& c) {
   const std::byte* data = weight_arena();
   if (data == nullptr || copies == 0) return state.SkipWithError("the weights have no room");
   const std::vector<float> w_scales(rows + kPanelRows, 0.01f);
-  const std::vector<int32_t> zero_sums(rows + kPanelRows, -128);
 
   std::vector<float> x(c.tokens * c.cols);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u % 2001) * 1e-3f - 1;
@@ -58,10 +57,8 @@ void matmul(benchmark::State& state, const Case& c) {
   std::vector<int32_t> sums(scales.size());
   table.quantize_activations(x.data(), c.tokens, c.cols, group, kernel.activation_levels, q.data(),
                              scales.data(), sums.data());
-  std::vector<uint8_t> u(x.size());
-  table.quantize_static(x.data(), x.size(), 1.0f / 127, u.data());
-  const Activations acts = {kernel.activations, c.tokens,      c.cols,      group,   x.data(),
-                            q.data(),           scales.data(), sums.data(), u.data()};
+  const Activations acts = {kernel.activations, c.tokens, c.cols,        group,
+                            x.data(),           q.data(), scales.data(), sums.data()};
 
   std::vector<float> out(c.tokens * rows);
   const ThreadTeam team(c.threads);
@@ -74,7 +71,7 @@ void matmul(benchmark::State& state, const Case& c) {
                           data + copy * bytes,
                           w_scales.data(),
                           kernel.group,
-                          {w_scales.data(), zero_sums.data(), 0.5f}};
+                          {w_scales.data(), 0.5f}};
     team.parallel_for(rows, kPanelRows, [&](size_t row0, size_t row1, size_t) {
       (table.*kernel.entry)(w, acts, row0, row1, out.data(), rows);
     });
@@ -109,10 +106,10 @@ void quantize(benchmark::State& state, Isa isa, size_t cols, size_t group) {
 
 void quantize_static(benchmark::State& state, Isa isa, size_t cols) {
   const std::vector<float> x(kQuantizedTokens * cols, 0.75f);
-  std::vector<uint8_t> u(x.size());
+  std::vector<int8_t> q(x.size());
   for ([[maybe_unused]] auto _ : state) {
-    kernel_table(isa).quantize_static(x.data(), x.size(), 1.0f / 127, u.data());
-    benchmark::DoNotOptimize(u.data());
+    benchmark::DoNotOptimize(kernel_table(isa).quantize_static(x.data(), x.size(), 1.0f / 127, q.data()));
+    benchmark::DoNotOptimize(q.data());
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(static_cast<int64_t>(x.size()) * state.iterations());

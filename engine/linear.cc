@@ -1,11 +1,11 @@
 #include "engine/linear.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "engine/group_fit.h"
 #include "engine/static_linear.h"
 #include "kernels/pack.h"
-#include "kernels/static_scales.h"
 
 namespace gemma {
 namespace {
@@ -23,29 +23,34 @@ bool reads_rows(const InputFormat& format) {
 
 bool takes_pieces(const InputFormat& format, size_t piece) {
   const size_t group = format.rounding.rounds() ? format.rounding.group : format.group;
-  return !per_token(format) && (group == 0 || piece % group == 0);
+  return !per_token(format) && (group == 0 || piece % group == 0) && piece >= kSmallestActivationGroup;
 }
 
 LinearScratch::Plan LinearScratch::plan(size_t tokens, size_t max_cols, size_t threads) {
   const uint64_t cells = uint64_t{tokens} * max_cols;
   const uint64_t groups = cells / kSmallestActivationGroup + tokens;
-  return {cells * sizeof(float), cells, groups * sizeof(float), groups * sizeof(int32_t),
+  return {cells * sizeof(float),
+          cells,
+          groups * sizeof(float),
+          groups * sizeof(int32_t),
+          uint64_t{threads} * tokens * sizeof(int32_t),
           uint64_t{threads} * kernels::kPanelRows * max_cols * sizeof(float)};
 }
 
 void LinearScratch::list_memory(std::vector<MemoryRange>& ranges) const {
-  for (const Buffer* buffer : {&fake_, &levels_, &scales_, &sums_, &rows_}) {
+  for (const Buffer* buffer : {&fake_, &levels_, &scales_, &sums_, &totals_, &rows_}) {
     ranges.push_back({.part = MemoryPart::kScratch, .begin = buffer->data(), .bytes = buffer->bytes()});
   }
 }
 
 Result<LinearScratch> LinearScratch::create(size_t tokens, size_t max_cols, size_t threads) {
   LinearScratch scratch;
+  scratch.max_tokens_ = tokens;
   scratch.max_cols_ = max_cols;
   const Plan p = plan(tokens, max_cols, threads);
   const std::pair<Buffer*, size_t> wanted[] = {
       {&scratch.fake_, p.fake}, {&scratch.levels_, p.levels}, {&scratch.scales_, p.scales},
-      {&scratch.sums_, p.sums}, {&scratch.rows_, p.unpacked},
+      {&scratch.sums_, p.sums}, {&scratch.totals_, p.totals}, {&scratch.rows_, p.unpacked},
   };
   for (const auto& [buffer, bytes] : wanted) {
     Result<Buffer> memory = Buffer::allocate(bytes, "matmul scratch");
@@ -64,11 +69,11 @@ void LinearInput::make(const kernels::KernelTable& kernels, const InputFormat& f
   float* fake = scratch_->fake_.as<float>() + row * cols_ + begin;
   if (format.rounding.rounds()) return format.rounding.apply({x, n}, fake);
   if (format.kind == ActivationKind::kInt8Static) {
-    uint8_t* stored = scratch_->levels_.as<uint8_t>() + row * cols_ + begin;
-    kernels.quantize_static(x, n, format.scale, stored);
-    for (size_t i = 0; i < n && format.fake; ++i) {
-      fake[i] = static_cast<float>(int{stored[i]} - kernels::kStaticZero);
-    }
+    int8_t* levels = scratch_->levels_.as<int8_t>() + row * cols_ + begin;
+    int32_t* sums = scratch_->sums_.as<int32_t>() + row * pieces();
+    sums[begin / piece_] = kernels.quantize_static(x, n, format.scale, levels);
+    std::fill(sums + begin / piece_ + 1, sums + (end + piece_ - 1) / piece_, 0);
+    std::copy_n(levels, format.fake ? n : 0, fake);
     return;
   }
   const bool four_bits =
@@ -85,6 +90,7 @@ void LinearInput::make(const kernels::KernelTable& kernels, const InputFormat& f
 bool LinearInput::in_pieces(const InputFormat& format, size_t piece) {
   if (!takes_pieces(format, piece)) return false;
   made_ = format;
+  piece_ = piece;
   met_ = false;
   return true;
 }
@@ -102,6 +108,7 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, W
   acts.x = x_;
   if (!reads_rows(format) && !(made_ == format)) {
     if (met_) me.meet();  // others may still read the levels that the matrix before asked for
+    piece_ = cols_;
     me.share(tokens_, [&](size_t row) { make(kernels, format, row, 0, cols_, x_ + row * cols_); });
     made_ = format;
     met_ = false;
@@ -114,14 +121,22 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, W
     return acts;
   }
   acts.kind = format.kind;
+  acts.q = scratch_->levels_.as<int8_t>();
+  acts.sums = scratch_->sums_.as<int32_t>();
   if (format.kind == kernels::ActivationKind::kInt8Static) {
-    acts.u = scratch_->levels_.as<uint8_t>();
+    acts.group = cols_;
+    if (pieces() > 1) {
+      int32_t* totals = scratch_->totals_.as<int32_t>() + me.thread() * scratch_->max_tokens_;
+      for (size_t row = 0; row < tokens_; ++row) {
+        const int32_t* of_pieces = acts.sums + row * pieces();
+        totals[row] = std::accumulate(of_pieces, of_pieces + pieces(), int32_t{0});
+      }
+      acts.sums = totals;
+    }
     return acts;
   }
   acts.group = per_token(format) ? cols_ : format.group;
-  acts.q = scratch_->levels_.as<int8_t>();
   acts.scales = scratch_->scales_.as<float>();
-  acts.sums = scratch_->sums_.as<int32_t>();
   return acts;
 }
 
@@ -131,7 +146,6 @@ kernels::Activations rows_of(const kernels::Activations& acts, size_t first, siz
   rows.tokens = n;
   rows.x += first * acts.cols;
   if (acts.q != nullptr) rows.q += first * acts.cols;
-  if (acts.u != nullptr) rows.u += first * acts.cols;
   if (acts.scales != nullptr) rows.scales += first * groups;
   if (acts.sums != nullptr) rows.sums += first * groups;
   return rows;

@@ -27,8 +27,8 @@ class LinearScratch {
   // Bytes of each buffer. `fake` is written under fake schemes, `unpacked` where levels are multiplied in
   // float, the others where the input is quantized.
   struct Plan {
-    uint64_t fake, levels, scales, sums, unpacked;
-    uint64_t bytes() const { return fake + levels + scales + sums + unpacked; }
+    uint64_t fake, levels, scales, sums, totals, unpacked;
+    uint64_t bytes() const { return fake + levels + scales + sums + totals + unpacked; }
   };
   static Plan plan(size_t tokens, size_t max_cols, size_t threads);
   void list_memory(std::vector<MemoryRange>& ranges) const;
@@ -40,15 +40,16 @@ class LinearScratch {
   Buffer fake_;    // float   (tokens, max_cols)
   Buffer levels_;  // int8_t  (tokens, max_cols)
   Buffer scales_;  // float   (tokens, max_cols / 8): one per group (group_fit.h)
-  Buffer sums_;    // int32_t (tokens, max_cols / 8)
+  Buffer sums_;    // int32_t (tokens, max_cols / 8): one per group; static scales: one per piece of a row
+  Buffer totals_;  // int32_t (threads, tokens): what the pieces of a row come to, each worker's own
   Buffer rows_;    // float   (threads, kernels::kPanelRows, max_cols)
-  size_t max_cols_ = 0;
+  size_t max_tokens_ = 0, max_cols_ = 0;
 };
 
 // Whether matrices of this format multiply the input's rows themselves, not what is made of them.
 bool reads_rows(const InputFormat& format);
 // Whether `piece` columns of a row can be made into what `format` asks without the rest of the row. False for
-// one scale per token and for pieces that cut groups.
+// one scale per token, for pieces that cut groups, and for those too small for a sum each.
 bool takes_pieces(const InputFormat& format, size_t piece);
 
 // Float rows (tokens, cols) on their way into one or more matrices, as one worker sees them: every worker of
@@ -78,11 +79,13 @@ class LinearInput {
  private:
   void make(const kernels::KernelTable& kernels, const InputFormat& format, size_t row, size_t begin,
             size_t end, const float* x);
+  size_t pieces() const { return (cols_ + piece_ - 1) / piece_; }
 
   LinearScratch* scratch_;
   const float* x_;
   size_t tokens_;
   size_t cols_;
+  size_t piece_ = 0;  // columns whose levels are made at a time
   InputFormat made_;  // what the scratch holds of this input; float: nothing
   bool met_ = false;  // whether all rows are known to be written
 };

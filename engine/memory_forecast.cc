@@ -138,11 +138,12 @@ void add_scratch(const Model& model, const SessionOptions& session, const std::v
     }
     forecast.buffer(planned.part, std::nullopt, bytes, resident);
   }
-  bool fake = false, quantized = false, unpacked = false;
+  bool fake = false, quantized = false, fixed = false, unpacked = false;
   for (const ClassScheme& scheme : model.scheme().all()) {
     const bool inputs = scheme.activation != ActivationLevels::kNone;
     fake = fake || (scheme.fake && inputs);
     quantized = quantized || inputs;
+    fixed = fixed || scheme.activation == ActivationLevels::kStatic;
     unpacked = unpacked || (scheme.weight == WeightKind::kLevels && !scheme.fake && !scheme.integer);
   }
   const auto scratch = [&](uint64_t bytes, bool written) {
@@ -154,6 +155,7 @@ void add_scratch(const Model& model, const SessionOptions& session, const std::v
     scratch(plan.levels, quantized);
     scratch(plan.scales, quantized);
     scratch(plan.sums, quantized);
+    scratch(plan.totals, fixed);
     forecast.buffer(MemoryPart::kScratch, std::nullopt, plan.unpacked,
                     resident_once_touched(plan.unpacked, unpacked ? plan.unpacked : 0));
   }

@@ -48,11 +48,10 @@ struct Planned {
   TensorInfo info;         // what it will be in the file
   size_t block_rows = 0;   // kPanels: rows of the matrix or of one expert
   size_t scale_count = 0;  // floats of the scale tensor behind it; 0: none
-  bool zero_sums = false;  // as many int32 behind those (engine/static_matrix.h)
-  uint64_t bytes = 0;      // padded, without scales and sums
+  uint64_t bytes = 0;      // padded, without scales
 
-  size_t tensors() const { return 1 + (scale_count > 0) + zero_sums; }
-  uint64_t bytes_behind() const { return scale_count * sizeof(float) * (zero_sums ? 2 : 1); }
+  size_t tensors() const { return 1 + (scale_count > 0); }
+  uint64_t bytes_behind() const { return scale_count * sizeof(float); }
 };
 
 class Exporter {
@@ -209,7 +208,6 @@ Result<void> Exporter::plan_tensor(const TensorInfo& tensor, TensorClass tensor_
     } else {
       plan_matrix(planned, *stored);
     }
-    planned.zero_sums = planned.form == Form::kPanels && between_static_scales(planned.scheme, *stored);
     total_ += tensor.elements();
   }
   planned_.push_back(std::move(planned));
@@ -320,7 +318,6 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
   if (options_.off_grid) builder.set_off_grid(*options_.off_grid);
   RoundingError sum;
   std::vector<float> scales;
-  std::vector<int32_t> zero_sums;
   for (size_t row0 = 0; row0 < tensor.rows(); row0 += planned.block_rows) {
     Result<Matrix> matrix = builder.matrix(tensor, planned.tensor_class, row0, planned.block_rows);
     if (!matrix) return fail(std::move(matrix.error()));
@@ -339,16 +336,12 @@ Result<void> Exporter::write_matrix(const Planned& planned, PackedTensor& told) 
       scales.insert(scales.end(), view.scales, view.scales + own);
       scales.resize(scales.size() + count - own, 0.0f);
     }
-    if (planned.zero_sums) {
-      zero_sums.insert(zero_sums.end(), view.statics.zero_sums, view.statics.zero_sums + count);
-    }
     this->count(uint64_t{view.rows} * view.cols);
   }
   std::vector<std::byte> padding(planned.form == Form::kPanels ? planned.bytes - planned.info.panel_bytes
                                                                : 0);
   Result<void> done = put_all(std::move(padding));
   if (done) done = put_all(std::move(scales));
-  if (done) done = put_all(std::move(zero_sums));
   const std::vector<TensorReport> reports = builder.take_reports();
   told.kept = reports.front().kept;
   told.on_grid = reports.front().on_grid;
@@ -442,7 +435,6 @@ Result<PackedReport> Exporter::run() {
     std::vector<size_t> shape = {p.scale_count};
     if (p.form == Form::kRows) shape = {p.info.rows(), p.scale_count / p.info.rows()};
     tensors.push_back({p.info.name + "_scale", Dtype::kF32, std::move(shape)});
-    if (p.zero_sums) tensors.push_back({p.info.name + kZeroSum, Dtype::kI32, {p.scale_count}});
   }
   Result<void> room = check_disk(tensors, metadata);
   if (!room) return fail(std::move(room.error()));

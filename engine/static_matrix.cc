@@ -28,25 +28,6 @@ Failure damaged(const TensorInfo& tensor, std::string what) {
               "the file is damaged: fetch it again");
 }
 
-// The zero sums of the block of rows that begins at row0; null if the file has none.
-Result<const int32_t*> mapped_zero_sums(const TensorSource& source, const TensorInfo& tensor, size_t row0,
-                                        size_t rows) {
-  const TensorInfo* info = source.find(tensor.name + kZeroSum);
-  if (info == nullptr) return nullptr;
-  const std::span<const std::byte> bytes = source.mapped(*info);
-  const size_t padded = padded_rows(rows), blocks = tensor.rows() / rows;
-  if (info->dtype != Dtype::kI32 || bytes.size() != blocks * padded * sizeof(int32_t) ||
-      reinterpret_cast<uintptr_t>(bytes.data()) % alignof(int32_t) != 0) {
-    return damaged(*info, fmt::format("expected {} int32 sums of rows", blocks * padded));
-  }
-  return reinterpret_cast<const int32_t*>(bytes.data()) + row0 / rows * padded;
-}
-
-// The sum of a row of so many columns cannot be further from 0 than this, whatever its levels.
-int64_t largest_zero_sum(int bits, size_t cols) {
-  return int64_t{kernels::kStaticZero} * static_cast<int64_t>(cols) << (bits - 1);
-}
-
 }  // namespace
 
 bool is_static(const ClassScheme& scheme, const StoredTensor& stored) {
@@ -65,9 +46,8 @@ WeightFormat channel_format(int bits) {
 }
 
 size_t static_matrix_bytes(int bits, size_t rows, size_t cols) {
-  static_assert(sizeof(int32_t) == sizeof(float));
   return kernels::packed_bytes(channel_format(bits), bits, rows, cols) +
-         3 * padded_rows(rows) * sizeof(float);
+         2 * padded_rows(rows) * sizeof(float);
 }
 
 Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& stored,
@@ -97,19 +77,15 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
   view.rows = rows;
   view.cols = cols;
   view.group = cols;
-  // Panels of a packed file stay where they are mapped, and so do its scales and zero sums.
+  // Panels of a packed file stay where they are mapped, and so do its scales.
   const kernels::MatrixView* mapped = keeps ? stored.panels(row0, rows) : nullptr;
   if (mapped != nullptr && mapped->format != view.format) mapped = nullptr;
-  Result<const int32_t*> known_sums = nullptr;
-  if (mapped != nullptr) known_sums = mapped_zero_sums(source, tensor, row0, rows);
-  if (!known_sums) return fail(std::move(known_sums.error()));
-  // Panels, which are whole lines; then factors, scales and zero sums, each of all rows of the panels.
+  // Panels, which are whole lines; then factors and scales, each of all rows of the panels.
   const bool stays = mapped != nullptr && builder.placement() == Placement::kMapped;
   const size_t panel_bytes = stays ? 0 : kernels::packed_bytes(view.format, bits, rows, cols);
   const size_t padded = padded_rows(rows);
-  const size_t arrays = stays && *known_sums != nullptr ? 1 : 3;
   Result<std::shared_ptr<Buffer>> taken =
-      builder.memory().take(panel_bytes + arrays * padded * sizeof(float), tensor.name);
+      builder.memory().take(panel_bytes + (stays ? 1 : 2) * padded * sizeof(float), tensor.name);
   if (!taken) return fail(std::move(taken.error()));
   const std::shared_ptr<Buffer>& memory = *taken;
   std::byte* panels = memory->data();
@@ -131,26 +107,15 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
                                "{} (input {}, output {})",
                                scale, row0 + row, activations->input, activations->output));
   };
-  float* scales = arrays == 3 ? factors + padded : nullptr;
-  int32_t* zero_sums = arrays == 3 ? reinterpret_cast<int32_t*>(panels + panel_bytes) + 2 * padded : nullptr;
-  if (*known_sums != nullptr) {
-    const int64_t largest = largest_zero_sum(bits, cols);
+  if (mapped != nullptr) {
     for (size_t row = 0; row < rows; ++row) {
       if (Result<void> set = set_factor(row, mapped->scales[row]); !set) return fail(std::move(set.error()));
-      const int32_t sum = (*known_sums)[row];
-      if (sum % kernels::kStaticZero == 0 && sum >= -largest && sum <= largest) continue;
-      return damaged(tensor, fmt::format("expected a sum of {} levels of {} bits in row {}, found {}", cols,
-                                         bits, row0 + row, sum));
     }
-    if (!stays) {
-      std::copy_n(mapped->scales, padded, scales);
-      std::copy_n(*known_sums, padded, zero_sums);
-    }
-    view.scales = stays ? mapped->scales : scales;
-    view.statics.zero_sums = stays ? *known_sums : zero_sums;
-  } else {
+  }
+  float* scales = factors + padded;
+  if (mapped != nullptr && !stays) std::copy_n(mapped->scales, padded, scales);
+  if (mapped == nullptr) {
     std::fill_n(scales, padded, 0.0f);
-    std::fill_n(zero_sums, padded, 0);
     Result<void> done = over_rows(builder.team(), rows, cols, [&](size_t first, size_t n) -> Result<void> {
       StoredTensor::Scratch scratch;
       std::vector<int8_t> levels(n * cols);
@@ -158,23 +123,18 @@ Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& sto
       Result<void> read = keeps ? stored.levels(row0 + first, n, scratch, levels.data(), scales + first)
                                 : stored.floats(row0 + first, n, scratch, values.data());
       for (size_t r = 0; r < n && read; ++r) {
-        int8_t* row_levels = levels.data() + r * cols;
         if (!keeps) {
-          quantizer->quantize(stored.kernels(), {values.data() + r * cols, cols}, row_levels,
+          quantizer->quantize(stored.kernels(), {values.data() + r * cols, cols}, levels.data() + r * cols,
                               scales + first + r);
         }
-        zero_sums[first + r] = kernels::zero_sum({row_levels, cols});
         read = set_factor(first + r, scales[first + r]);
       }
-      if (read && mapped == nullptr) {
-        kernels::pack_rows(view.format, bits, rows, cols, first, n, levels.data(), nullptr, panels);
-      }
+      if (read) kernels::pack_rows(view.format, bits, rows, cols, first, n, levels.data(), nullptr, panels);
       return read;
     });
     if (!done) return fail(std::move(done.error()));
-    view.scales = scales;
-    view.statics.zero_sums = zero_sums;
   }
+  view.scales = stays ? mapped->scales : scales;
   view.data = stays ? mapped->data : panels;
   view.statics.factors = factors;
   view.statics.output = activations->output;

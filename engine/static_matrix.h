@@ -10,11 +10,6 @@
 
 namespace gemma {
 
-// A packed file keeps what the levels of each row sum up to, so that loading need not read them: tensor X has
-// them in X_zero_sum, int32, (blocks, padded rows), as StaticScales::zero_sums. A file without is read
-// through.
-inline constexpr char kZeroSum[] = "_zero_sum";
-
 // Whether a matrix is computed between the static scales and with the levels of the file: the mobile scheme.
 bool is_static(const ClassScheme& scheme, const StoredTensor& stored);
 
@@ -28,8 +23,7 @@ kernels::WeightFormat channel_format(int bits);
 size_t static_matrix_bytes(int bits, size_t rows, size_t cols);
 
 // Rows [row0, row0 + rows). kUsage if the file's levels are of another kind than one scale per row and 2, 4
-// or 8 bits (mobile); kInvalidFile for scales below 0 or whose products leave float32, and for zero sums that
-// no levels have.
+// or 8 bits (mobile); kInvalidFile for scales below 0 or whose products leave float32.
 Result<Matrix> static_matrix(const TensorSource& source, const StoredTensor& stored,
                              const ClassScheme& scheme, size_t row0, size_t rows, MatrixBuilder& builder);
 

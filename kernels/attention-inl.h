@@ -78,19 +78,25 @@ HWY_INLINE void ask(const void* line, size_t bytes_ahead) {
 constexpr size_t kLineBytes = 64;
 
 // scores[t * K + i] = q[t] . k[i]. With kAsks each key's line is a place in a stream, of which what lies ahead is
-// asked for as of a panel's (kernels/streams.h).
-template <size_t T, size_t K, bool kAsks, typename Stored>
+// asked for as of a panel's (kernels/streams.h). kTail: head_dim is no whole number of vectors. Apart, because
+// with it GCC keeps the sums in memory.
+template <size_t T, size_t K, bool kAsks, bool kTail, typename Stored>
 HWY_INLINE void score_tile(const float* const (&q)[T], const Stored* const (&k)[K], size_t head_dim,
                            float (&scores)[T * K]) {
   static_assert(T * K % 4 == 0);
   const size_t lanes = hn::Lanes(kFloats);
   Vector acc[T * K];
-  for (Vector& sum : acc) sum = hn::Zero(kFloats);
+  // Told to unroll, GCC keeps the sums in registers from the beginning, 2 to 4 % faster; else it sets memory to zero.
+#pragma GCC unroll 32
+  for (size_t i = 0; i < T * K; ++i) acc[i] = hn::Zero(kFloats);
   const auto add = [&](size_t d) HWY_ATTR {
     Vector key[K];
+#pragma GCC unroll 4
     for (size_t i = 0; i < K; ++i) key[i] = load(k[i] + d);
+#pragma GCC unroll 8
     for (size_t t = 0; t < T; ++t) {
       const Vector query = in_register(hn::LoadU(kFloats, q[t] + d));
+#pragma GCC unroll 4
       for (size_t i = 0; i < K; ++i) acc[t * K + i] = hn::MulAdd(query, key[i], acc[t * K + i]);
     }
   };
@@ -100,7 +106,7 @@ HWY_INLINE void score_tile(const float* const (&q)[T], const Stored* const (&k)[
     for (size_t i = 0; i < kLine; i += lanes) add(d + i);
   }
   for (; d + lanes <= head_dim; d += lanes) add(d);
-  if (d < head_dim) {
+  if constexpr (kTail) {
     for (size_t t = 0; t < T; ++t) {
       const Vector query = load_tail(q[t] + d, head_dim - d);
       for (size_t i = 0; i < K; ++i) {
@@ -108,6 +114,7 @@ HWY_INLINE void score_tile(const float* const (&q)[T], const Stored* const (&k)[
       }
     }
   }
+#pragma GCC unroll 8
   for (size_t i = 0; i < T * K; i += 4) store_sums(acc[i], acc[i + 1], acc[i + 2], acc[i + 3], scores + i);
 }
 
@@ -243,7 +250,11 @@ HWY_NOINLINE void attend(const AttentionQueries& q, size_t i, const KeysOfBlock<
     const Stored* some[K];
     for (size_t j = 0; j < K; ++j) some[j] = block.keys[key + j * apart];
     float tile[T * K];
-    score_tile<T, K, kAsks>(rows, some, q.head_dim, tile);
+    if (q.head_dim % hn::Lanes(kFloats) == 0) {
+      score_tile<T, K, kAsks, false>(rows, some, q.head_dim, tile);
+    } else {
+      score_tile<T, K, false, true>(rows, some, q.head_dim, tile);
+    }
     float* scores = scratch + offset + key;
     for (size_t t = 0; t < T; ++t) {
       for (size_t j = 0; j < K; ++j) scores[t * kKeyBlock + j * apart] = tile[t * K + j];

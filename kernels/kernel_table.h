@@ -82,8 +82,8 @@ struct KernelTable {
                             float* out, size_t out_stride);
 
   // --- static scales on both sides; every expression is in kernels/static_scales.h ---
-  // u = clamp(rint(x / scale), -128, 127) + 128 for n values; scale > 0.
-  void (*quantize_static)(const float* x, size_t n, float scale, uint8_t* u);
+  // q = clamp(rint(x / scale), -128, 127) for n values, and what they sum up to; scale > 0.
+  int32_t (*quantize_static)(const float* x, size_t n, float scale, int8_t* q);
   // kInt2Channel, kInt4Channel and kInt8Channel panels with w.statics; acts.kind must be kInt8Static. The
   // sums are exact for up to 131071 columns.
   void (*matmul_int2_static)(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,

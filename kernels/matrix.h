@@ -30,11 +30,11 @@ inline constexpr size_t kPanelRows = 16;
 inline constexpr size_t kGroup = 32;
 
 // What a product of 8-bit levels with static scales on both sides needs besides the levels
-// (kernels/static_scales.h). Both arrays (padded rows), made when the matrix is packed.
+// (kernels/static_scales.h).
 struct StaticScales {
-  const float* factors = nullptr;      // integer sum -> level of the output; output == 0: -> its value
-  const int32_t* zero_sums = nullptr;  // -128 * (sum of the row's levels): activations are level + 128
-  float output = 0;                    // scale of the output's levels; 0: the output is not quantized
+  const float* factors =
+      nullptr;       // (padded rows): integer sum -> level of the output; output == 0: -> its value
+  float output = 0;  // scale of the output's levels; 0: the output is not quantized
 };
 
 struct MatrixView {

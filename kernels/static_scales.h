@@ -1,7 +1,7 @@
 // Activations whose scale is known beforehand: the few float expressions of the mobile format, each written
 // once. The kernels, the float32 twin (fake:mobile) and the tests all mean these.
 //
-//   in     level = clamp(rint(x / s_in), -128, 127), half to even; stored as level + 128
+//   in     level = clamp(rint(x / s_in), -128, 127), half to even
 //   sum    acc = sum of weight level * activation level, exact in int32
 //   out    level = clamp(rint(float(acc) * factor), -128, 127), factor = s_in * s_w / s_out;
 //          value = level * s_out
@@ -10,13 +10,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <span>
 
 namespace gemma::kernels {
 
 inline constexpr float kLowestLevel = -128, kHighestLevel = 127;
-inline constexpr int kStaticZero = 128;  // what is stored for level 0
 
 // A whole number, clamped. NaN has level 0.
 inline float static_level(float value) {
@@ -40,13 +37,6 @@ inline float output_factor(float input_scale, float weight_scale, float output_s
 inline float static_output(float acc, float factor, float output_scale) {
   const float value = acc * factor;
   return output_scale != 0 ? static_level(value) * output_scale : value;
-}
-
-// What storing activations as level + 128 adds to the sum of a row, negated.
-inline int32_t zero_sum(std::span<const int8_t> weight_levels) {
-  int32_t sum = 0;
-  for (int8_t level : weight_levels) sum += level;
-  return -kStaticZero * sum;
 }
 
 }  // namespace gemma::kernels

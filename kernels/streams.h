@@ -42,7 +42,7 @@ struct TilePlace {
   float* out;   // of the first panel and token
   size_t out_stride;
   size_t out_apart = kPanelRows;  // from the results of one panel to those of the next
-  // Where their scales and zero_sums stand in the arrays of the matrix, in panels.
+  // Where their scales stand in the array of the matrix, in panels.
   size_t scales = panel, scales_apart = apart;
 
   size_t scales_of(size_t p) const { return scales + p * scales_apart; }
@@ -53,20 +53,20 @@ struct TilePlace {
 
 // What P runs of up to kPanels panels read and write beside weights, side by side in the cache. Met one at a time
 // as the panels are, scales and results are further streams through cold memory, a line of each in every few
-// microseconds, and cost more than their bytes: 0.9 of the speed for results, 0.87 for two arrays of scales (int2
-// static, 1536 columns, Intel Xeon; asking for them ahead gained nothing, docs/decisions/007).
+// microseconds, and cost more than their bytes: 0.9 of the speed for results (int2 static, 1536 columns, Intel Xeon;
+// asking for them ahead gained nothing, docs/decisions/007).
 template <size_t P, size_t kPanels>
 class GatheredRows {
  public:
   // Of panels [panel, panel + n) and those `apart`, 2 * apart, ... further on.
-  GatheredRows(const MatrixView& w, bool static_scales, size_t panel, size_t apart, size_t n)
+  GatheredRows(const MatrixView& w, size_t panel, size_t apart, size_t n)
       : w_(w), panel_(panel), apart_(apart), n_(n) {
-    if (static_scales) {
-      w_.statics.factors = gather(w.statics.factors, scales_);
-      w_.statics.zero_sums = gather(w.statics.zero_sums, zero_sums_);
-    } else if (w.scales != nullptr) {
-      w_.scales = gather(w.scales, scales_);
+    const float*& scales = w_.statics.factors != nullptr ? w_.statics.factors : w_.scales;
+    if (scales == nullptr) return;
+    for (size_t p = 0; p < P; ++p) {
+      std::copy_n(scales + (panel + p * apart) * kPanelRows, n * kPanelRows, scales_[p]);
     }
+    scales = scales_[0];
   }
   GatheredRows(const GatheredRows&) = delete;
   GatheredRows& operator=(const GatheredRows&) = delete;
@@ -88,18 +88,9 @@ class GatheredRows {
  private:
   static constexpr size_t kRun = kPanels * kPanelRows;
 
-  template <typename T>
-  const T* gather(const T* all, T (&gathered)[P][kRun]) const {
-    for (size_t p = 0; p < P; ++p) {
-      std::copy_n(all + (panel_ + p * apart_) * kPanelRows, n_ * kPanelRows, gathered[p]);
-    }
-    return gathered[0];
-  }
-
   MatrixView w_;
   size_t panel_, apart_, n_;
   alignas(64) float results_[P][kRun], scales_[P][kRun];
-  alignas(64) int32_t zero_sums_[P][kRun];
 };
 
 // Calls Kernel::tile<P, 1>(w, acts, place) for the panels of rows [row0, row1) and the first token: whole
@@ -108,13 +99,12 @@ template <typename Kernel>
 inline void for_each_stream(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
                             float* out) {
   constexpr size_t kGathered = 16;  // 8 and 32 are as fast, 64 loses
-  const bool static_scales = acts.kind == ActivationKind::kInt8Static;
   size_t row = row0;
   const auto side_by_side = [&]<size_t P>() {
     const size_t apart = (row1 - row) / kPanelRows / P;
     for (size_t first = 0; first < apart; first += kGathered) {
       const size_t n = std::min(kGathered, apart - first);
-      GatheredRows<P, kGathered> rows(w, static_scales, row / kPanelRows + first, apart, n);
+      GatheredRows<P, kGathered> rows(w, row / kPanelRows + first, apart, n);
       for (size_t i = 0; i < n; ++i) Kernel::template tile<P, 1>(rows.matrix(), acts, rows.place(i));
       rows.store(out);
     }

@@ -122,17 +122,18 @@ std::string comparison_table(const std::vector<SpeedComparison>& comparisons) {
   std::string last;
   for (const SpeedComparison& one : comparisons) {
     const std::string a = name_of(one.a), b = name_of(one.b);
-    const std::string heading = a == b ? a : a + "\n  against " + b;
+    const std::string heading = a == b ? a : "a  " + a + "\nb  " + b;
     if (heading != last) {
       text += fmt::format("{}{}\n  {:<24}{:>14}{:>14}{:>12}  {:<18}verdict\n", text.empty() ? "" : "\n",
-                          heading, "", "median a", "median b", "time ratio", "95 % interval");
+                          heading, "", "median a", "median b", "time b / a", "95 % interval");
     }
     last = heading;
     const MetricInfo& metric = info(one.metric);
-    text += fmt::format(
-        "  {:<24}{:>14.6g}{:>14.6g}{:>12.4f}  {:<18}{}\n", fmt::format("{}, {}", metric.title, metric.unit),
-        one.median_a, one.median_b, one.slowdown.ratio,
-        fmt::format("{:.4f} to {:.4f}", one.slowdown.low, one.slowdown.high), to_string(one.verdict));
+    text +=
+        fmt::format("  {:<24}{:>14.6g}{:>14.6g}{:>12.4f}  {:<18}{}{}\n",
+                    fmt::format("{}, {}", metric.title, metric.unit), one.median_a, one.median_b,
+                    one.slowdown.ratio, fmt::format("{:.4f} to {:.4f}", one.slowdown.low, one.slowdown.high),
+                    one.verdict == Verdict::kNoDifference ? "" : "b is ", to_string(one.verdict));
   }
   return text;
 }

@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 
-#include "kernels/avx2/static_panel.h"
+#include "kernels/avx2/unpack.h"
 #include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avx2 {
@@ -8,20 +8,20 @@ namespace {
 
 constexpr size_t kLineColumns = 16;
 constexpr size_t kGroupLines = kGroup / kLineColumns;
-constexpr size_t kRunGroups = 4;   // 128 columns, whose sums int16 holds: 32 vpmaddubsw of 255 * 3 * 2 = 1530
-constexpr size_t kFoursLines = 4;  // 8 vpmaddubsw of four times as much: 48960
+constexpr size_t kRunGroups = 4;   // 128 columns, whose sums int16 holds: 32 vpmaddubsw of 3 * 128 * 2 = 768
+constexpr size_t kFoursLines = 4;  // 8 vpmaddubsw of four times as much: 24576
 
 // Adds the products of 4 columns whose levels `pair` leaves of every byte.
 template <size_t T>
-GEMMA_AVX2_INLINE void multiply_pairs(__m256i packed0, __m256i packed1, int8_t pair, const uint8_t* x,
+GEMMA_AVX2_INLINE void multiply_pairs(__m256i packed0, __m256i packed1, int8_t pair, const int8_t* x,
                                       size_t x_stride, __m256i (&sums)[T][2]) {
   const __m256i weights0 = _mm256_and_si256(packed0, _mm256_set1_epi8(pair));
   const __m256i weights1 = _mm256_and_si256(packed1, _mm256_set1_epi8(pair));
 #pragma GCC unroll 6
   for (size_t t = 0; t < T; ++t) {
     const __m256i columns = broadcast4(x + t * x_stride);
-    multiply_add<Unsigned::kActivations>(sums[t][0], weights0, columns);
-    multiply_add<Unsigned::kActivations>(sums[t][1], weights1, columns);
+    multiply_add(sums[t][0], weights0, columns);
+    multiply_add(sums[t][1], weights1, columns);
   }
 }
 
@@ -30,11 +30,11 @@ GEMMA_AVX2_INLINE void multiply_pairs(__m256i packed0, __m256i packed1, int8_t p
 // instructions to unpack, and 4 more in 4 lines to put the sums together. More tokens have no registers for
 // sums of two kinds, and 7 instructions are few beside theirs.
 template <size_t P, size_t T>
-GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const uint8_t* x, size_t x_stride,
+GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const int8_t* x, size_t x_stride,
                                       __m256i (&total)[T][2]) {
   __m256i sums[T][2];
 #pragma GCC unroll 6
-  for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_set1_epi16(kUnsignedBegin);
+  for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
   for (size_t first = 0; first < lines; first += kFoursLines) {
     __m256i fours[T][2];
 #pragma GCC unroll 6
@@ -57,30 +57,27 @@ GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, size_t lines, const
     if constexpr (T <= 2) {
 #pragma GCC unroll 2
       for (size_t t = 0; t < T; ++t) {
-        sums[t][0] = _mm256_add_epi16(sums[t][0], _mm256_srli_epi16(fours[t][0], 2));
-        sums[t][1] = _mm256_add_epi16(sums[t][1], _mm256_srli_epi16(fours[t][1], 2));
+        sums[t][0] = _mm256_add_epi16(sums[t][0], _mm256_srai_epi16(fours[t][0], 2));
+        sums[t][1] = _mm256_add_epi16(sums[t][1], _mm256_srai_epi16(fours[t][1], 2));
       }
     }
   }
   add_widened(sums, total);
 }
 
-// A sum of levels that are 2 too large begins at -2 times the sum of its activations.
 struct Int2Static {
   template <size_t P, size_t T>
   GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
-    constexpr size_t kRun = kRunGroups * kGroup;
-    const auto runs = static_cast<int32_t>((w.cols + kRun - 1) / kRun);
     __m256i total[P][T][2];
-    begin_sums<2>(w, acts, at, runs * kUnsignedRaise, total);
-    const uint8_t* x = acts.u + at.token * w.cols;
-    for (Steps<uint8_t, T, kRunGroups> step(w, at, kGroupLines * kLine, x); step.more(); step.next()) {
+    begin_sums(2, acts, at, total);
+    const int8_t* x = acts.q + at.token * w.cols;
+    for (Steps<T, kRunGroups> step(w, at, kGroupLines * kLine, x); step.more(); step.next()) {
 #pragma GCC unroll 4
       for (size_t p = 0; p < P; ++p) {
         multiply_lines<P, T>(step.panel(p), step.groups() * kGroupLines, step.columns, step.stride, total[p]);
       }
     }
-    store_outputs(w, at, total);
+    store_outputs<FixedScales>(w, acts, at, total);
   }
 };
 
@@ -89,11 +86,9 @@ struct Int2Static {
 void matmul_int2_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
   if (acts.tokens >= kManyTokens) {
-    multiply_unpacked<Int2Bytes, Int16Sums<Unsigned::kActivations, 1, kRunGroups>, FixedScales>(
-        w, acts, row0, row1, out, out_stride);
+    multiply_unpacked<Int2Bytes, Int16Sums<1, kRunGroups>, FixedScales>(w, acts, row0, row1, out, out_stride);
   } else {
-    const SummedActivations summed(acts);
-    for_each_tile<Int2Static>(w, summed.acts, row0, row1, out, out_stride);
+    for_each_tile<Int2Static>(w, acts, row0, row1, out, out_stride);
   }
 }
 

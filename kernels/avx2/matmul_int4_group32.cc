@@ -21,7 +21,7 @@ struct Int4Group32 {
 #pragma GCC unroll 4
       for (size_t p = 0; p < P; ++p) {
         __m256i sums[T][2];
-        multiply_group<P, T, Unsigned::kWeights>(group + p * apart, x, w.cols, sums);
+        multiply_group<P, T>(group + p * apart, x, w.cols, sums);
         const std::byte* scales_of_rows = group + p * apart + kNibbleGroupBytes;
         ask_ahead<P, T>(scales_of_rows);
 #pragma GCC unroll 2
@@ -49,7 +49,7 @@ struct ManyTokens {
                                   float* totals) {
     for (size_t g = 0; g < n; ++g, x += kGroup, ++x_scales, ++x_sums) {
       __m256i sums[T][2];
-      multiply_byte_group<T, Unsigned::kWeights, true>(block.bytes[g], x, x_stride, sums);
+      multiply_byte_group<T, true>(block.bytes[g], x, x_stride, sums);
       const __m256 scales0 = _mm256_load_ps(block.scales[g]), scales1 = _mm256_load_ps(block.scales[g] + 8);
 #pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) {

@@ -30,33 +30,13 @@ struct Int8Channel {
   GEMMA_AVX2 static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     __m256i total[P][T][2] = {};
     const int8_t* x = acts.q + at.token * w.cols;
-    for (Steps<int8_t, T> step(w, at, kByteGroup, x); step.more(); step.next()) {
+    for (Steps<T> step(w, at, kByteGroup, x); step.more(); step.next()) {
 #pragma GCC unroll 4
       for (size_t p = 0; p < P; ++p) {
         multiply_lines<P, T>(step.panel(p), step.columns, step.stride, total[p]);
       }
     }
-    store_scaled(w, acts, at, total);
-  }
-};
-
-// Many tokens of 8-bit activations meet the two nibbles of an unsigned level (level + 128) apart: no signs to
-// move, and 8 products are added before they are widened.
-struct Int8Planes {
-  static constexpr size_t kPlanes = 2, kPackedGroup = kByteGroup;
-
-  GEMMA_AVX2 static void unpack(const MatrixView& w, size_t panel, size_t group, size_t n, std::byte* bytes) {
-    const __m256i nibble = _mm256_set1_epi8(15), sign_bits = _mm256_set1_epi8(-128);
-    const std::byte* packed = packed_group(w, panel, group, kPackedGroup);
-    for (size_t g = 0; g < n; ++g, packed += kByteGroup, bytes += 2 * kByteGroup) {
-      for (size_t i = 0; i < kByteGroup; i += 32) {
-        const __m256i levels = _mm256_xor_si256(load(packed + i), sign_bits);
-        auto* to = reinterpret_cast<__m256i*>(bytes + i);
-        _mm256_store_si256(to, _mm256_and_si256(levels, nibble));
-        _mm256_store_si256(to + kByteGroup / sizeof(__m256i),
-                           _mm256_and_si256(_mm256_srli_epi16(levels, 4), nibble));
-      }
-    }
+    store_outputs<TokenScales>(w, acts, at, total);
   }
 };
 
@@ -68,11 +48,9 @@ void matmul_int8_channel(const MatrixView& w, const Activations& acts, size_t ro
     for_each_tile<Int8Channel>(w, acts, row0, row1, out, out_stride);
   } else if (acts.kind == ActivationKind::kInt4Token) {
     // Small enough for whole bytes: as fast as weights of 4 bits.
-    multiply_unpacked<Int8Bytes, Int16Sums<Unsigned::kWeights>, ChannelScales<128>>(w, acts, row0, row1, out,
-                                                                                    out_stride);
+    multiply_unpacked<Int8Bytes, Int16Sums<>, TokenScales>(w, acts, row0, row1, out, out_stride);
   } else {
-    multiply_unpacked<Int8Planes, Int16Sums<Unsigned::kWeights, 2>, ChannelScales<128>>(w, acts, row0, row1,
-                                                                                        out, out_stride);
+    multiply_unpacked<Int8Planes, Int16Sums<2>, TokenScales>(w, acts, row0, row1, out, out_stride);
   }
 }
 

@@ -28,8 +28,8 @@ GEMMA_AVX2_INLINE void multiply_lines(const std::byte* line, const int8_t* x, si
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const __m256i columns = broadcast4(x + t * x_stride);
-      multiply_add<Unsigned::kWeights>(sums[t][0], magnitudes0, _mm256_sign_epi8(columns, weights0));
-      multiply_add<Unsigned::kWeights>(sums[t][1], magnitudes1, _mm256_sign_epi8(columns, weights1));
+      multiply_add(sums[t][0], magnitudes0, _mm256_sign_epi8(columns, weights0));
+      multiply_add(sums[t][1], magnitudes1, _mm256_sign_epi8(columns, weights1));
     }
   }
   add_widened(sums, total);
@@ -119,7 +119,7 @@ struct Planes {
     const __m256i sixteen = _mm256_set1_epi16(16);
     for (size_t g = 0; g < n; ++g, x += kGroup, ++x_scales, ++x_sums) {
       __m256i sums[T][2], upper[T][2];
-      multiply_byte_group<T, Unsigned::kWeights, true>(block.high[g], x, x_stride, sums);
+      multiply_byte_group<T, true>(block.high[g], x, x_stride, sums);
 #pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) {
 #pragma GCC unroll 2
@@ -127,7 +127,7 @@ struct Planes {
       }
       // Broadcast anew: left to itself GCC keeps the first plane's 48 broadcasts on the stack, a quarter slower.
       asm volatile("" ::: "memory");
-      multiply_byte_group<T, Unsigned::kWeights, true>(block.low[g], x, x_stride, sums);
+      multiply_byte_group<T, true>(block.low[g], x, x_stride, sums);
 #pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) {
         const __m256i zero = _mm256_slli_epi32(_mm256_set1_epi32(x_sums[t * groups]), 7);

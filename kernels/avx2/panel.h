@@ -3,10 +3,9 @@
 //
 // One line of a panel is two registers of 8 rows, 4 columns a row, so an activation enters as 4 columns
 // broadcast to every row. vpmaddubsw multiplies nibbles as they are stored (level + 8, at most 15) by
-// activations and adds pairs. Signed activations: at most 15 * 128 * 2 = 3840 in magnitude, and eight of them,
-// one per 4 columns of a group of 32, stay within int16 (30720). Unsigned ones: at most 255 * 15 * 2 = 7650,
-// eight of them within uint16 (61200). So the sums are widened once per group. The 8 that every level is too
-// large costs 8 * (sum of the activations), subtracted after widening.
+// activations and adds pairs: at most 15 * 128 * 2 = 3840 in magnitude, and eight of them, one per 4 columns of a
+// group of 32, stay within int16 (30720). So the sums are widened once per group. The 8 that every level is too
+// large costs 8 * (sum of the activations), with which the widened sums begin.
 //
 // One token reads kStreams panels side by side, a group of each in turn; its int32 or float32 sums of 8 x 8
 // rows stay in registers, or close by.
@@ -44,44 +43,27 @@ GEMMA_AVX2_INLINE __m256i load(const void* p) {
 }
 
 // Columns x[0..4) for every row.
-template <typename X>
-GEMMA_AVX2_INLINE __m256i broadcast4(const X* x) {
-  static_assert(sizeof(X) == 1);
+GEMMA_AVX2_INLINE __m256i broadcast4(const int8_t* x) {
   int32_t four;
   std::memcpy(&four, x, sizeof(four));
   return _mm256_set1_epi32(four);
 }
 
-// The side that vpmaddubsw takes as unsigned.
-enum class Unsigned { kWeights, kActivations };
-
-template <Unsigned Side>
-GEMMA_AVX2_INLINE __m256i multiply_bytes(__m256i weights, __m256i columns) {
-  return Side == Unsigned::kWeights ? _mm256_maddubs_epi16(weights, columns)
-                                    : _mm256_maddubs_epi16(columns, weights);
-}
-
-// sum + weights * columns in int16. The empty statement makes the compiler add here and now: left to itself
+// sum + weights * columns in int16; weights are unsigned. The empty statement makes the compiler add here and now: left to itself
 // GCC keeps dozens of products to add them as a tree, and spills them.
-template <Unsigned Side>
 GEMMA_AVX2_INLINE void multiply_add(__m256i& sum, __m256i weights, __m256i columns) {
-  sum = _mm256_add_epi16(sum, multiply_bytes<Side>(weights, columns));
+  sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, columns));
   asm("" : "+x"(sum));
 }
 
-// Where int16 sums begin that are unsigned in truth: widen() then gives 2 * 32768 too little for every row.
-inline constexpr int16_t kUnsignedBegin = -32768;
-inline constexpr int32_t kUnsignedRaise = 2 * 32768;
-
-// sums[t][half] = int16 sums of one group, two lanes a row (8 rows in a half): nibbles times activations, from
-// 0 or, if activations are unsigned, from kUnsignedBegin. Token t's 32 columns are at x + t * x_stride.
-template <size_t P, size_t T, Unsigned Side, typename X>
-GEMMA_AVX2_INLINE void multiply_group(const std::byte* lines, const X* x, size_t x_stride,
+// sums[t][half] = int16 sums of one group, two lanes a row (8 rows in a half): nibbles times activations. Token
+// t's 32 columns are at x + t * x_stride.
+template <size_t P, size_t T>
+GEMMA_AVX2_INLINE void multiply_group(const std::byte* lines, const int8_t* x, size_t x_stride,
                                       __m256i (&sums)[T][2]) {
   const __m256i low_nibbles = _mm256_set1_epi8(15);
-  const __m256i begin = _mm256_set1_epi16(Side == Unsigned::kWeights ? 0 : kUnsignedBegin);
 #pragma GCC unroll 6
-  for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = begin;
+  for (size_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line) {
     ask_ahead<P, T>(lines + line * kLine);
@@ -92,16 +74,16 @@ GEMMA_AVX2_INLINE void multiply_group(const std::byte* lines, const X* x, size_t
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const __m256i columns = broadcast4(x + t * x_stride + line * 8);
-      multiply_add<Side>(sums[t][0], low0, columns);
-      multiply_add<Side>(sums[t][1], low1, columns);
+      multiply_add(sums[t][0], low0, columns);
+      multiply_add(sums[t][1], low1, columns);
     }
     const __m256i high0 = _mm256_and_si256(_mm256_srli_epi16(packed0, 4), low_nibbles);
     const __m256i high1 = _mm256_and_si256(_mm256_srli_epi16(packed1, 4), low_nibbles);
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const __m256i columns = broadcast4(x + t * x_stride + line * 8 + 4);
-      multiply_add<Side>(sums[t][0], high0, columns);
-      multiply_add<Side>(sums[t][1], high1, columns);
+      multiply_add(sums[t][0], high0, columns);
+      multiply_add(sums[t][1], high1, columns);
     }
   }
 }
@@ -128,10 +110,10 @@ GEMMA_AVX2_INLINE void add_widened(const __m256i (&sums)[T][2], __m256i (&total)
 // Goes along panels without scales inside, Groups groups of 32 columns at a time, and along the columns of T
 // tokens from x on. What is left of the last columns is copied behind one another, zeros behind them: columns
 // of padding count nothing, whatever their weight.
-template <typename X, size_t T, size_t Groups = 1>
+template <size_t T, size_t Groups = 1>
 class Steps {
  public:
-  Steps(const MatrixView& w, const TilePlace& at, size_t group_bytes, const X* x)
+  Steps(const MatrixView& w, const TilePlace& at, size_t group_bytes, const int8_t* x)
       : columns(x), stride(w.cols), left_(w.cols), group_bytes_(group_bytes) {
     const size_t panel_bytes = (w.cols + kGroup - 1) / kGroup * group_bytes;
     panel_ = w.data + at.panel * panel_bytes;
@@ -152,7 +134,7 @@ class Steps {
   size_t apart() const { return apart_; }  // bytes from one panel to the next
   size_t groups() const { return Groups == 1 ? 1 : (std::min(left_, kColumns) + kGroup - 1) / kGroup; }
 
-  const X* columns;  // of the first token; the next one's are `stride` further on
+  const int8_t* columns;  // of the first token; the next one's are `stride` further on
   size_t stride;
 
  private:
@@ -170,22 +152,8 @@ class Steps {
 
   size_t left_, group_bytes_, apart_;
   const std::byte* panel_;
-  X last_[T][kColumns];
+  int8_t last_[T][kColumns];
 };
-
-// Adds panels of int4 with one scale a row to the totals.
-template <Unsigned Side, size_t P, size_t T, typename X>
-GEMMA_AVX2_INLINE void add_nibbles(const MatrixView& w, const TilePlace& at, const X* x,
-                                   __m256i (&total)[P][T][2]) {
-  for (Steps<X, T> step(w, at, kNibbleGroupBytes, x); step.more(); step.next()) {
-#pragma GCC unroll 4
-    for (size_t p = 0; p < P; ++p) {
-      __m256i sums[T][2];
-      multiply_group<P, T, Side>(step.panel(p), step.columns, step.stride, sums);
-      add_widened<T>(sums, total[p]);
-    }
-  }
-}
 
 // Stores the first n of a panel's 16 results.
 GEMMA_AVX2_INLINE void store_rows(__m256 rows0, __m256 rows1, size_t n, float* out) {
@@ -198,31 +166,6 @@ GEMMA_AVX2_INLINE void store_rows(__m256 rows0, __m256 rows1, size_t n, float* o
   _mm256_storeu_ps(all, rows0);
   _mm256_storeu_ps(all + 8, rows1);
   std::memcpy(out, all, n * sizeof(float));
-}
-
-// Stores float(sum) * (w_scale * x_scale) of a panel's first `rows` rows: kernels with one scale a row and
-// token.
-GEMMA_AVX2_INLINE void store_scaled(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                    __m256i sums0, __m256i sums1, size_t rows, float* out) {
-  const float* scales = w.scales + panel * kPanelRows;
-  const __m256 x_scale = _mm256_set1_ps(acts.scales[token]);
-  const __m256 scale0 = _mm256_mul_ps(_mm256_loadu_ps(scales), x_scale);
-  const __m256 scale1 = _mm256_mul_ps(_mm256_loadu_ps(scales + 8), x_scale);
-  store_rows(_mm256_mul_ps(_mm256_cvtepi32_ps(sums0), scale0),
-             _mm256_mul_ps(_mm256_cvtepi32_ps(sums1), scale1), rows, out);
-}
-
-template <size_t P, size_t T>
-GEMMA_AVX2_INLINE void store_scaled(const MatrixView& w, const Activations& acts, const TilePlace& at,
-                                    const __m256i (&total)[P][T][2]) {
-#pragma GCC unroll 4
-  for (size_t p = 0; p < P; ++p) {
-#pragma GCC unroll 6
-    for (size_t t = 0; t < T; ++t) {
-      store_scaled(w, acts, at.scales_of(p), at.token + t, total[p][t][0], total[p][t][1], at.rows_of(p, P),
-                   at.out_of(p, t));
-    }
-  }
 }
 
 // Stores float32 totals as they are.

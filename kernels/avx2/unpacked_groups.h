@@ -18,7 +18,7 @@ struct GroupBlock {
 
   GEMMA_AVX2 void unpack(const std::byte* group, size_t n) {
     for (size_t g = 0; g < n; ++g, group += kGroupBytes) {
-      unpack_nibble_lines<0>(group, 4, bytes[g]);
+      unpack_nibble_lines(group, 4, bytes[g]);
       for (size_t half = 0; half < 2; ++half) {
         const std::byte* stored = group + kNibbleGroupBytes + half * kScaleBytes / 2;
         _mm256_store_ps(scales[g] + half * 8,

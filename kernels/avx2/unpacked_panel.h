@@ -4,10 +4,9 @@
 // Unpacked, 4 columns of 16 rows are a line of 64 bytes, as in a panel of int8 (kernels/pack.h). Products of
 // an unsigned and a signed byte are summed in int16, which holds a run of lines:
 //
-//   nibbles 0..15 with activations -127..127     15 * 127 * 2 * 8 = 30480    8 lines, a group of columns
-//   activations 0..255 with levels -8..8         255 * 8 * 2 * 8  = 32640    8 lines
-//   activations 0..255 with levels -2..1         255 * 2 * 2 * 32 = 32640    32 lines
-//   bytes 0..255 with activations -7..7          255 * 7 * 2 * 8  = 28560    8 lines
+//   0..15 with activations -128..127     15 * 128 * 2 * 8 = 30720    8 lines, a group of columns
+//   0..3 with activations -128..127      3 * 128 * 2 * 32 = 24576    32 lines
+//   0..255 with activations -7..7        255 * 7 * 2 * 8  = 28560    8 lines
 //
 // A byte that meets 8-bit activations is two planes of nibbles, lower and upper, whose sums are joined when
 // they are widened: vpmaddwd by 1 and by 16.
@@ -18,7 +17,7 @@
 #pragma once
 
 #include "kernels/ahead.h"
-#include "kernels/avx2/panel.h"
+#include "kernels/avx2/row_scales.h"
 
 namespace gemma::kernels::avx2 {
 
@@ -32,18 +31,17 @@ inline constexpr size_t kRunTokens = 256;
 // sums[t][half] (+)= the products of a group of 32 columns, two lanes a row. The empty statements keep GCC
 // from gathering products into trees, for which there are no registers; both products before both additions
 // is 2 % faster than in turn (the second product takes the register of its activations).
-template <size_t T, Unsigned Side, bool kFirst>
-GEMMA_AVX2_INLINE void multiply_byte_group(const std::byte* lines, const void* activations, size_t x_stride,
+template <size_t T, bool kFirst>
+GEMMA_AVX2_INLINE void multiply_byte_group(const std::byte* lines, const int8_t* x, size_t x_stride,
                                            __m256i (&sums)[T][2]) {
-  const auto* x = static_cast<const int8_t*>(activations);
 #pragma GCC unroll 8
   for (size_t line = 0; line < kByteGroupLines; ++line) {
     const __m256i weights0 = load(lines + line * kLine), weights1 = load(lines + line * kLine + 32);
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       const __m256i columns = broadcast4(x + t * x_stride + line * 4);
-      __m256i product0 = multiply_bytes<Side>(weights0, columns);
-      __m256i product1 = multiply_bytes<Side>(weights1, columns);
+      __m256i product0 = _mm256_maddubs_epi16(weights0, columns);
+      __m256i product1 = _mm256_maddubs_epi16(weights1, columns);
       asm("" : "+x"(product0), "+x"(product1));
       sums[t][0] = kFirst && line == 0 ? product0 : _mm256_add_epi16(sums[t][0], product0);
       sums[t][1] = kFirst && line == 0 ? product1 : _mm256_add_epi16(sums[t][1], product1);
@@ -54,21 +52,20 @@ GEMMA_AVX2_INLINE void multiply_byte_group(const std::byte* lines, const void* a
 
 // Adds to the int32 totals (T, 16) what `groups` unpacked groups give. Planes lie one after the other in each
 // group; RunGroups groups fit in int16 together.
-template <size_t T, Unsigned Side, size_t Planes, size_t RunGroups>
-GEMMA_AVX2 void multiply_byte_groups(const std::byte* bytes, size_t groups, const void* activations,
-                                     size_t x_stride, int32_t* totals) {
+template <size_t T, size_t Planes, size_t RunGroups>
+GEMMA_AVX2 void multiply_byte_groups(const std::byte* bytes, size_t groups, const int8_t* x, size_t x_stride,
+                                     int32_t* totals) {
   static_assert(Planes == 1 || RunGroups == 1);
-  const auto* x = static_cast<const int8_t*>(activations);
   for (size_t g = 0; g < groups; g += RunGroups) {
 #pragma GCC unroll 1
     for (size_t plane = 0; plane < Planes; ++plane) {
       __m256i sums[T][2];
-      multiply_byte_group<T, Side, true>(bytes, x, x_stride, sums);
+      multiply_byte_group<T, true>(bytes, x, x_stride, sums);
       bytes += kByteGroup;
       x += kGroup;
       if constexpr (RunGroups > 1) {
         for (size_t more = std::min(RunGroups, groups - g) - 1; more > 0; --more) {
-          multiply_byte_group<T, Side, false>(bytes, x, x_stride, sums);
+          multiply_byte_group<T, false>(bytes, x, x_stride, sums);
           bytes += kByteGroup;
           x += kGroup;
         }
@@ -100,25 +97,12 @@ inline void for_each_token_tile(size_t n, Ahead ahead, const Tile& tile) {
 }
 
 // How bytes are multiplied with vpmaddubsw, as multiply_unpacked wants to know it.
-template <Unsigned Side, size_t Planes = 1, size_t RunGroups = 1>
+template <size_t Planes = 1, size_t RunGroups = 1>
 struct Int16Sums {
   template <size_t T>
-  static void multiply(const std::byte* bytes, size_t groups, const void* x, size_t x_stride,
+  static void multiply(const std::byte* bytes, size_t groups, const int8_t* x, size_t x_stride,
                        int32_t* totals) {
-    multiply_byte_groups<T, Side, Planes, RunGroups>(bytes, groups, x, x_stride, totals);
-  }
-};
-
-// Scales of kernels with one per row and token. Levels are kZero too large.
-template <int kZero>
-struct ChannelScales {
-  static const int8_t* inputs(const Activations& acts) { return acts.q; }
-  static void begin(const MatrixView&, const Activations& acts, size_t, size_t token, int32_t* totals) {
-    std::fill_n(totals, kPanelRows, -kZero * acts.sums[token]);
-  }
-  GEMMA_AVX2 static void finish(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
-                                const int32_t* totals, size_t rows, float* out) {
-    store_scaled(w, acts, panel, token, load(totals), load(totals + 8), rows, out);
+    multiply_byte_groups<T, Planes, RunGroups>(bytes, groups, x, x_stride, totals);
   }
 };
 
@@ -129,13 +113,12 @@ inline const std::byte* packed_group(const MatrixView& w, size_t panel, size_t g
 
 // A product of many tokens, but for the groups with scales of their own.
 //   Levels   kPlanes; kPackedGroup, bytes of a packed group; unpack(w, panel, first group, groups, bytes)
-//            writes the planes of some groups
+//            writes the planes of some groups, unsigned numbers that are kZero too large
 //   Sums     multiply<T>(bytes, groups, x, x_stride, totals) adds to the totals (T, 16)
-//   Scales   inputs(acts) are (tokens, cols) bytes; begin(w, acts, panel, token, totals) is where the 16 sums
-//            begin; finish(w, acts, panel, token, totals, rows, out) makes the first `rows` outputs of them
+//   Scales   make outputs of sums (row_scales.h)
 template <typename Levels, typename Sums, typename Scales>
-void multiply_unpacked(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
-                       size_t out_stride) {
+GEMMA_AVX2 void multiply_unpacked(const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
+                                  float* out, size_t out_stride) {
   constexpr size_t kGroups = kBlockGroups / Levels::kPlanes;
   alignas(64) std::byte bytes[kGroups * Levels::kPlanes * kByteGroup];
   alignas(64) int32_t totals[kRunTokens * kPanelRows];
@@ -144,11 +127,13 @@ void multiply_unpacked(const MatrixView& w, const Activations& acts, size_t row0
     const size_t panel = row / kPanelRows, rows = std::min(kPanelRows, row1 - row);
     for (size_t token = 0; token < acts.tokens; token += kRunTokens) {
       const size_t n = std::min(kRunTokens, acts.tokens - token);
-      for (size_t t = 0; t < n; ++t) Scales::begin(w, acts, panel, token + t, totals + t * kPanelRows);
+      for (size_t t = 0; t < n; ++t) {
+        std::fill_n(totals + t * kPanelRows, kPanelRows, -Levels::kZero * acts.sums[token + t]);
+      }
       for (size_t g = 0; g < groups; g += kGroups) {
         const size_t count = std::min(kGroups, groups - g), full = std::min(count, whole - g);
         Levels::unpack(w, panel, g, count, bytes);
-        const auto* x = Scales::inputs(acts) + token * w.cols + g * kGroup;
+        const int8_t* x = acts.q + token * w.cols + g * kGroup;
         const std::byte* packed = packed_group(w, panel, g + count, Levels::kPackedGroup);
         const Ahead ahead(packed, kGroups * Levels::kPackedGroup, n / kTileTokens);
         for_each_token_tile(n, ahead, [&]<size_t T>(size_t t) {
@@ -164,8 +149,9 @@ void multiply_unpacked(const MatrixView& w, const Activations& acts, size_t row0
         });
       }
       for (size_t t = 0; t < n; ++t) {
-        Scales::finish(w, acts, panel, token + t, totals + t * kPanelRows, rows,
-                       out + (token + t) * out_stride + row);
+        const int32_t* sums = totals + t * kPanelRows;
+        store_outputs<Scales>(w, acts, panel, token + t, load(sums), load(sums + 8), rows,
+                              out + (token + t) * out_stride + row);
       }
     }
   }

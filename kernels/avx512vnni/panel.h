@@ -101,20 +101,6 @@ GEMMA_AVX512_INLINE void store_rows(__m512 rows, size_t n, float* out) {
   _mm512_mask_storeu_ps(out, static_cast<__mmask16>((1u << n) - 1), rows);
 }
 
-// Stores float(sum) * (w_scale * x_scale): kernels with one scale a row and token.
-template <size_t P, size_t T>
-GEMMA_AVX512_INLINE void store_scaled(const MatrixView& w, const Activations& acts, const TilePlace& at,
-                                      const Sums<P, T>& sums) {
-#pragma GCC unroll 4
-  for (size_t p = 0; p < P; ++p) {
-    const __m512 scales = _mm512_loadu_ps(w.scales + at.scales_of(p) * kPanelRows);
-    for (size_t t = 0; t < T; ++t) {
-      const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(acts.scales[at.token + t]));
-      store_rows(_mm512_mul_ps(_mm512_cvtepi32_ps(sums.all(p, t)), scale), at.rows_of(p, P), at.out_of(p, t));
-    }
-  }
-}
-
 // Calls Kernel::tile<P, T>(w, acts, place) for every panel of rows [row0, row1) and every tile of tokens.
 // Tokens are the inner loop: panels are read from memory once and stay in the cache for the others.
 // Kernel::kPanels is how many panels tiles of several tokens have.

@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 
-#include "kernels/avxvnni/static_panel.h"
+#include "kernels/avxvnni/row_scales.h"
 #include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avxvnni {
@@ -16,7 +16,7 @@ struct PairSums {
   Sums<1, T, 1> ones, fours;
 
   template <size_t P>
-  GEMMA_AVXVNNI_INLINE void add_group(const std::byte* line, const uint8_t* x, size_t x_stride) {
+  GEMMA_AVXVNNI_INLINE void add_group(const std::byte* line, const int8_t* x, size_t x_stride) {
     const __m256i lower = _mm256_set1_epi8(3), upper = _mm256_set1_epi8(12);
 #pragma GCC unroll 2
     for (size_t l = 0; l < kGroupLines; ++l, line += kLine, x += kLineColumns) {
@@ -24,23 +24,21 @@ struct PairSums {
       __m256i packed0 = load(line), packed1 = load(line + 32);
 #pragma GCC unroll 2
       for (size_t high = 0; high < 2; ++high) {
-        ones.template add<Unsigned::kActivations>(0, 0, _mm256_and_si256(packed0, lower),
-                                                  _mm256_and_si256(packed1, lower), x + high * 8, x_stride);
-        fours.template add<Unsigned::kActivations>(0, 0, _mm256_and_si256(packed0, upper),
-                                                   _mm256_and_si256(packed1, upper), x + high * 8 + 4,
-                                                   x_stride);
+        ones.add(0, 0, _mm256_and_si256(packed0, lower), _mm256_and_si256(packed1, lower), x + high * 8,
+                 x_stride);
+        fours.add(0, 0, _mm256_and_si256(packed0, upper), _mm256_and_si256(packed1, upper), x + high * 8 + 4,
+                  x_stride);
         packed0 = _mm256_srli_epi16(packed0, 4), packed1 = _mm256_srli_epi16(packed1, 4);
       }
     }
   }
 };
 
-// Levels stay as they are stored, 2 too large: as signed bytes they are what vpdpbusd wants.
 struct Int2Static {
   template <size_t P, size_t T>
   GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     __m256i total[P][T][2];
-    avx2::begin_sums<2>(w, acts, at, 0, total);
+    avx2::begin_sums(2, acts, at, total);
     PairSums<T> sums[P];
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
@@ -50,8 +48,8 @@ struct Int2Static {
         sums[p].fours.begin(0, t, _mm256_setzero_si256());
       }
     }
-    const uint8_t* x = acts.u + at.token * w.cols;
-    for (Steps<uint8_t, T> step(w, at, kGroupLines * kLine, x); step.more(); step.next()) {
+    const int8_t* x = acts.q + at.token * w.cols;
+    for (Steps<T> step(w, at, kGroupLines * kLine, x); step.more(); step.next()) {
 #pragma GCC unroll 4
       for (size_t p = 0; p < P; ++p) {
         sums[p].template add_group<P>(step.panel(p), step.columns, step.stride);
@@ -64,11 +62,11 @@ struct Int2Static {
 #pragma GCC unroll 2
         for (size_t half = 0; half < 2; ++half) {
           total[p][t][half] = _mm256_add_epi32(sums[p].ones.total(0, t, half),
-                                               _mm256_srli_epi32(sums[p].fours.total(0, t, half), 2));
+                                               _mm256_srai_epi32(sums[p].fours.total(0, t, half), 2));
         }
       }
     }
-    avx2::store_outputs(w, at, total);
+    avx2::store_outputs<FixedScales>(w, acts, at, total);
   }
 };
 
@@ -77,11 +75,9 @@ struct Int2Static {
 void matmul_int2_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
   if (acts.tokens >= kManyTokens) {
-    avx2::multiply_unpacked<avx2::Int2Bytes, DotSums<Unsigned::kActivations>, avx2::FixedScales>(
-        w, acts, row0, row1, out, out_stride);
+    avx2::multiply_unpacked<avx2::Int2Bytes, DotSums, FixedScales>(w, acts, row0, row1, out, out_stride);
   } else {
-    const avx2::SummedActivations summed(acts);
-    avx2::for_each_tile<Int2Static>(w, summed.acts, row0, row1, out, out_stride);
+    avx2::for_each_tile<Int2Static>(w, acts, row0, row1, out, out_stride);
   }
 }
 

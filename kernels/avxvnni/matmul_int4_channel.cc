@@ -1,30 +1,16 @@
 #if defined(__x86_64__)
 
-#include "kernels/avxvnni/panel.h"
+#include "kernels/avxvnni/row_scales.h"
 #include "kernels/integer_kernels.h"
 
 namespace gemma::kernels::avxvnni {
-namespace {
-
-struct Int4Channel {
-  template <size_t P, size_t T>
-  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
-    Sums<P, T> sums;
-    begin_sums<8>(acts, at, sums);
-    add_nibbles<Unsigned::kWeights>(w, at, acts.q + at.token * w.cols, sums);
-    store_scaled(w, acts, at, sums);
-  }
-};
-
-}  // namespace
 
 void matmul_int4_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
   if (acts.tokens >= kManyTokens) {
-    avx2::multiply_unpacked<avx2::Int4Bytes<0>, DotSums<Unsigned::kWeights>, avx2::ChannelScales<8>>(
-        w, acts, row0, row1, out, out_stride);
+    avx2::multiply_unpacked<avx2::Int4Bytes, DotSums, TokenScales>(w, acts, row0, row1, out, out_stride);
   } else {
-    avx2::for_each_tile<Int4Channel>(w, acts, row0, row1, out, out_stride);
+    avx2::for_each_tile<Int4Tile<TokenScales>>(w, acts, row0, row1, out, out_stride);
   }
 }
 

@@ -30,7 +30,7 @@ struct Int4Group32 {
     for (size_t g = 0; g < groups; ++g, group += avx2::kGroupBytes, x += kGroup) {
       Sums<P, T> sums;
       begin_group(x_sums + g, groups, sums);
-      add_nibble_group<Unsigned::kWeights>(group, apart, x, w.cols, sums);
+      add_nibble_group(group, apart, x, w.cols, sums);
 #pragma GCC unroll 4
       for (size_t p = 0; p < P; ++p) {
         const std::byte* scales_of_rows = group + p * apart + kNibbleGroupBytes;
@@ -63,7 +63,7 @@ struct ManyTokens {
       const std::byte* line = block.bytes[g];
 #pragma GCC unroll 8
       for (size_t i = 0; i < avx2::kByteGroupLines; ++i, line += kLine) {
-        sums.template add<Unsigned::kWeights>(i, 0, load(line), load(line + 32), x + i * 4, x_stride);
+        sums.add(i, 0, load(line), load(line + 32), x + i * 4, x_stride);
       }
       const __m256 scales0 = _mm256_load_ps(block.scales[g]), scales1 = _mm256_load_ps(block.scales[g] + 8);
 #pragma GCC unroll 6

@@ -46,7 +46,7 @@ struct Int8Group {
 #pragma GCC unroll 4
           for (size_t p = 0; p < P; ++p) sums.begin(p, t, begin);
         }
-        add_byte_lines<Unsigned::kWeights, -128, Group / 4>(group, apart, x, w.cols, sums);
+        add_byte_lines<Group / 4>(group, apart, x, w.cols, sums);
 #pragma GCC unroll 4
         for (size_t p = 0; p < P; ++p) {
           // Read by unaligned loads only.

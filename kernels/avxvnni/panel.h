@@ -30,7 +30,6 @@ using avx2::kManyTokens;
 using avx2::kNibbleGroupBytes;
 using avx2::load;
 using avx2::Steps;
-using avx2::Unsigned;
 
 // sums + (unsigned bytes times signed bytes, four by four).
 GEMMA_AVXVNNI_INLINE __m256i dot4(__m256i sums, __m256i unsigned_bytes, __m256i signed_bytes) {
@@ -39,11 +38,6 @@ GEMMA_AVXVNNI_INLINE __m256i dot4(__m256i sums, __m256i unsigned_bytes, __m256i 
 #else
   return _mm256_dpbusd_avx_epi32(sums, unsigned_bytes, signed_bytes);
 #endif
-}
-
-template <Unsigned Side>
-GEMMA_AVXVNNI_INLINE __m256i dot4(__m256i sums, __m256i weights, __m256i columns) {
-  return Side == Unsigned::kWeights ? dot4(sums, weights, columns) : dot4(sums, columns, weights);
 }
 
 // The sums of P panels of 16 rows and T tokens. Where they are few, columns alternate between two sums:
@@ -59,15 +53,14 @@ struct Sums {
   }
   GEMMA_AVXVNNI_INLINE void begin(size_t p, size_t t, __m256i all) { begin(p, t, all, all); }
   // Adds 4 columns of a panel, the step'th in a row.
-  template <Unsigned Side, typename X>
-  GEMMA_AVXVNNI_INLINE void add(size_t step, size_t p, __m256i weights0, __m256i weights1, const X* x,
+  GEMMA_AVXVNNI_INLINE void add(size_t step, size_t p, __m256i weights0, __m256i weights1, const int8_t* x,
                                 size_t x_stride) {
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
       auto& chain = lanes[p][t][step % Chains];
       const __m256i columns = broadcast4(x + t * x_stride);
-      chain[0] = dot4<Side>(chain[0], weights0, columns);
-      chain[1] = dot4<Side>(chain[1], weights1, columns);
+      chain[0] = dot4(chain[0], weights0, columns);
+      chain[1] = dot4(chain[1], weights1, columns);
     }
   }
   GEMMA_AVXVNNI_INLINE __m256i total(size_t p, size_t t, size_t half) const {
@@ -78,9 +71,9 @@ struct Sums {
 
 // Adds a group of packed nibbles as they are stored. Panel p's are `apart` bytes after those of the one before,
 // token t's 32 columns at x + t * x_stride.
-template <Unsigned Side, size_t P, size_t T, size_t Chains, typename X>
-GEMMA_AVXVNNI_INLINE void add_nibble_group(const std::byte* lines, size_t apart, const X* x, size_t x_stride,
-                                           Sums<P, T, Chains>& sums) {
+template <size_t P, size_t T, size_t Chains>
+GEMMA_AVXVNNI_INLINE void add_nibble_group(const std::byte* lines, size_t apart, const int8_t* x,
+                                           size_t x_stride, Sums<P, T, Chains>& sums) {
   const __m256i nibble = _mm256_set1_epi8(15);
 #pragma GCC unroll 4
   for (size_t line = 0; line < 4; ++line, lines += kLine, x += 8) {
@@ -89,83 +82,38 @@ GEMMA_AVXVNNI_INLINE void add_nibble_group(const std::byte* lines, size_t apart,
       const std::byte* panel_line = lines + p * apart;
       ask_ahead<P, T>(panel_line);
       const __m256i packed0 = load(panel_line), packed1 = load(panel_line + 32);
-      sums.template add<Side>(0, p, _mm256_and_si256(packed0, nibble), _mm256_and_si256(packed1, nibble), x,
-                              x_stride);
-      sums.template add<Side>(1, p, _mm256_and_si256(_mm256_srli_epi16(packed0, 4), nibble),
-                              _mm256_and_si256(_mm256_srli_epi16(packed1, 4), nibble), x + 4, x_stride);
+      sums.add(0, p, _mm256_and_si256(packed0, nibble), _mm256_and_si256(packed1, nibble), x, x_stride);
+      sums.add(1, p, _mm256_and_si256(_mm256_srli_epi16(packed0, 4), nibble),
+               _mm256_and_si256(_mm256_srli_epi16(packed1, 4), nibble), x + 4, x_stride);
     }
   }
 }
 
-// Adds panels of int4 with one scale a row.
-template <Unsigned Side, size_t P, size_t T, typename X>
-GEMMA_AVXVNNI_INLINE void add_nibbles(const MatrixView& w, const TilePlace& at, const X* x,
-                                      Sums<P, T>& sums) {
-  for (Steps<X, T> step(w, at, kNibbleGroupBytes, x); step.more(); step.next()) {
-    add_nibble_group<Side>(step.panel(0), step.apart(), step.columns, step.stride, sums);
-  }
-}
-
-template <int kFlip>
+// Bytes with their sign bit flipped: unsigned, 128 too large.
 GEMMA_AVXVNNI_INLINE __m256i load_flipped(const std::byte* p) {
-  return kFlip == 0 ? load(p) : _mm256_xor_si256(load(p), _mm256_set1_epi8(static_cast<char>(kFlip)));
+  return _mm256_xor_si256(load(p), _mm256_set1_epi8(-128));
 }
 
-// Adds Lines lines of bytes, 4 columns each, each byte XORed with kFlip.
-template <Unsigned Side, int kFlip, size_t Lines, size_t P, size_t T, size_t Chains, typename X>
-GEMMA_AVXVNNI_INLINE void add_byte_lines(const std::byte* lines, size_t apart, const X* x, size_t x_stride,
-                                         Sums<P, T, Chains>& sums) {
+// Adds Lines lines of bytes, 4 columns each, as unsigned numbers.
+template <size_t Lines, size_t P, size_t T, size_t Chains>
+GEMMA_AVXVNNI_INLINE void add_byte_lines(const std::byte* lines, size_t apart, const int8_t* x,
+                                         size_t x_stride, Sums<P, T, Chains>& sums) {
 #pragma GCC unroll 8
   for (size_t i = 0; i < Lines; ++i, lines += kLine, x += 4) {
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
       const std::byte* line = lines + p * apart;
       ask_ahead<P, T>(line);
-      sums.template add<Side>(i, p, load_flipped<kFlip>(line), load_flipped<kFlip>(line + 32), x, x_stride);
-    }
-  }
-}
-
-// Adds panels of bytes with one scale a row.
-template <Unsigned Side, int kFlip, size_t P, size_t T, typename X>
-GEMMA_AVXVNNI_INLINE void add_bytes(const MatrixView& w, const TilePlace& at, const X* x, Sums<P, T>& sums) {
-  for (Steps<X, T> step(w, at, kByteGroup, x); step.more(); step.next()) {
-    add_byte_lines<Side, kFlip, avx2::kByteGroupLines>(step.panel(0), step.apart(), step.columns, step.stride,
-                                                       sums);
-  }
-}
-
-// The sums of levels that are Zero too large begin at -Zero times the sum of the activations.
-template <int Zero, size_t P, size_t T>
-GEMMA_AVXVNNI_INLINE void begin_sums(const Activations& acts, const TilePlace& at, Sums<P, T>& sums) {
-#pragma GCC unroll 6
-  for (size_t t = 0; t < T; ++t) {
-    const __m256i begin = _mm256_set1_epi32(-Zero * acts.sums[at.token + t]);
-#pragma GCC unroll 4
-    for (size_t p = 0; p < P; ++p) sums.begin(p, t, begin);
-  }
-}
-
-template <size_t P, size_t T>
-GEMMA_AVXVNNI_INLINE void store_scaled(const MatrixView& w, const Activations& acts, const TilePlace& at,
-                                       const Sums<P, T>& sums) {
-#pragma GCC unroll 4
-  for (size_t p = 0; p < P; ++p) {
-#pragma GCC unroll 6
-    for (size_t t = 0; t < T; ++t) {
-      avx2::store_scaled(w, acts, at.scales_of(p), at.token + t, sums.total(p, t, 0), sums.total(p, t, 1),
-                         at.rows_of(p, P), at.out_of(p, t));
+      sums.add(i, p, load_flipped(line), load_flipped(line + 32), x, x_stride);
     }
   }
 }
 
 // How unpacked bytes are multiplied, as avx2::multiply_unpacked wants to know it.
-template <Unsigned Side>
 struct DotSums {
   template <size_t T>
-  GEMMA_AVXVNNI static void multiply(const std::byte* bytes, size_t groups, const void* activations,
-                                     size_t x_stride, int32_t* totals) {
-    const auto* x = static_cast<const int8_t*>(activations);
+  GEMMA_AVXVNNI static void multiply(const std::byte* bytes, size_t groups, const int8_t* x, size_t x_stride,
+                                     int32_t* totals) {
     Sums<1, T> sums;
 #pragma GCC unroll 6
     for (size_t t = 0; t < T; ++t) {
@@ -174,8 +122,8 @@ struct DotSums {
     for (size_t i = 0; i < groups * avx2::kByteGroupLines; i += 4, bytes += 4 * kLine, x += 16) {
 #pragma GCC unroll 4
       for (size_t line = 0; line < 4; ++line) {
-        sums.template add<Side>(line, 0, load(bytes + line * kLine), load(bytes + line * kLine + 32),
-                                x + line * 4, x_stride);
+        sums.add(line, 0, load(bytes + line * kLine), load(bytes + line * kLine + 32), x + line * 4,
+                 x_stride);
       }
     }
 #pragma GCC unroll 6

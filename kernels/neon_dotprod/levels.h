@@ -18,7 +18,6 @@
 
 #include "kernels/int8_group.h"
 #include "kernels/matrix.h"
-#include "kernels/static_scales.h"
 
 // Functions carry their instruction set themselves: no file needs a flag of its own.
 #if defined(__clang__)
@@ -55,9 +54,10 @@ struct Int4Levels {
   }
 };
 
+// As stored, too large by 2.
 struct Int2Levels {
   static constexpr size_t kLines = 1;
-  static constexpr int kZero = 0;
+  static constexpr int kZero = 2;
 
   GEMMA_DOTPROD_INLINE static void load(const std::byte* line, size_t quarter, int8x16_t (&levels)[4]) {
     const uint8x16_t packed = vld1q_u8(reinterpret_cast<const uint8_t*>(line + quarter * 16));
@@ -66,7 +66,6 @@ struct Int2Levels {
     levels[1] = vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(packed, 2), mask));
     levels[2] = vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(packed, 4), mask));
     levels[3] = vreinterpretq_s8_u8(vshrq_n_u8(packed, 6));
-    for (int8x16_t& level : levels) level = vsubq_s8(level, vdupq_n_s8(2));
   }
 };
 
@@ -109,20 +108,15 @@ struct Int8Group {
   }
 };
 
-// --- activations: 16 columns of a token. Static ones are stored as level + 128 ---
+// --- activations: 16 columns of a token ---
 
 GEMMA_DOTPROD_INLINE int8x16_t load_columns(const int8_t* x) {
   return vld1q_s8(x);
 }
-GEMMA_DOTPROD_INLINE int8x16_t load_columns(const uint8_t* x) {
-  return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(x), vdupq_n_u8(kStaticZero)));
-}
 
 // The last n < 16 of them, level 0 behind them.
-template <typename X>
-GEMMA_DOTPROD_INLINE int8x16_t load_last_columns(const X* x, size_t n) {
-  X padded[kColumns];
-  std::fill_n(padded, kColumns, static_cast<X>(std::is_same_v<X, uint8_t> ? kStaticZero : 0));
+GEMMA_DOTPROD_INLINE int8x16_t load_last_columns(const int8_t* x, size_t n) {
+  int8_t padded[kColumns] = {};
   std::memcpy(padded, x, n);
   return load_columns(padded);
 }

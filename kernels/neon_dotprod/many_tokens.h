@@ -30,8 +30,9 @@ GEMMA_DOTPROD_INLINE void unpack_columns(const std::byte* lines, int8_t* to) {
 
 // Columns [begin, end) of T tokens, 16 of each token beside those of the next; (end - begin) is made whole
 // groups with level 0.
-template <size_t T, typename X>
-GEMMA_DOTPROD_INLINE void arrange_columns(const X* x, size_t x_stride, size_t begin, size_t end, int8_t* to) {
+template <size_t T>
+GEMMA_DOTPROD_INLINE void arrange_columns(const int8_t* x, size_t x_stride, size_t begin, size_t end,
+                                          int8_t* to) {
   size_t c = begin;
   for (; c + kColumns <= end; c += kColumns, to += T * kColumns) {
     for (size_t t = 0; t < T; ++t) vst1q_s8(to + t * kColumns, load_columns(x + t * x_stride + c));
@@ -57,7 +58,7 @@ GEMMA_DOTPROD_INLINE void multiply_unpacked(const int8_t* levels, const int8_t* 
 }
 
 // Formats without scales inside.
-template <typename Levels, typename Outputs>
+template <typename Levels, typename Scales>
 struct ManyTokens {
   static constexpr size_t kTileTokens = neon_dotprod::kTileTokens;
   using Total = int32_t;
@@ -80,8 +81,7 @@ struct ManyTokens {
   GEMMA_DOTPROD static void arrange(const Activations& acts, size_t token, size_t, size_t group,
                                     size_t groups, Tile& tile) {
     const size_t end = std::min(acts.cols, (group + groups) * kGroup);
-    arrange_columns<T>(Outputs::inputs(acts) + token * acts.cols, acts.cols, group * kGroup, end,
-                       tile.columns);
+    arrange_columns<T>(acts.q + token * acts.cols, acts.cols, group * kGroup, end, tile.columns);
   }
 
   template <size_t T>
@@ -100,10 +100,10 @@ struct ManyTokens {
                                   size_t tokens, const int32_t* totals, size_t rows, float* out,
                                   size_t out_stride) {
     for (size_t t = 0; t < tokens; ++t, totals += kPanelRows, out += out_stride) {
-      const int32x4_t begin = vdupq_n_s32(Outputs::begin(acts, token + t));
+      const int32x4_t begin = vdupq_n_s32(begin_of<Levels>(acts, token + t));
       int32x4_t sums[kQuarters];
       for (size_t i = 0; i < kQuarters; ++i) sums[i] = vaddq_s32(vld1q_s32(totals + i * 4), begin);
-      Outputs::store(w, acts, panel, token + t, sums, rows, out);
+      Scales::store(w, acts, panel, token + t, sums, rows, out);
     }
   }
 };
@@ -180,13 +180,13 @@ struct ManyTokensGroups {
 };
 
 // The product for any number of tokens.
-template <typename Levels, typename Outputs>
+template <typename Levels, typename Scales>
 void multiply_panels(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                      size_t out_stride) {
   if (acts.tokens >= kManyTokens) {
-    multiply_many_tokens<ManyTokens<Levels, Outputs>>(w, acts, row0, row1, out, out_stride);
+    multiply_many_tokens<ManyTokens<Levels, Scales>>(w, acts, row0, row1, out, out_stride);
   } else {
-    for_each_tile<PanelTile<Levels, Outputs>>(w, acts, row0, row1, out, out_stride);
+    for_each_tile<PanelTile<Levels, Scales>>(w, acts, row0, row1, out, out_stride);
   }
 }
 

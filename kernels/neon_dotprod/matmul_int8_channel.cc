@@ -6,7 +6,7 @@ namespace gemma::kernels::neon_dotprod {
 
 void matmul_int8_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
-  for_each_tile<PanelTile<Int8Levels, ChannelOutputs<0>>>(w, acts, row0, row1, out, out_stride);
+  for_each_tile<PanelTile<Int8Levels, TokenScales>>(w, acts, row0, row1, out, out_stride);
 }
 
 }  // namespace gemma::kernels::neon_dotprod

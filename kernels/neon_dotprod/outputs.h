@@ -4,6 +4,7 @@
 
 #include "kernels/activations.h"
 #include "kernels/neon_dotprod/levels.h"
+#include "kernels/static_scales.h"
 
 #if defined(GEMMA_HAVE_NEON_DOTPROD)
 
@@ -17,14 +18,14 @@ GEMMA_DOTPROD_INLINE void store_rows(const float32x4_t (&rows)[kQuarters], size_
   if (n < kPanelRows) std::memcpy(out, all, n * sizeof(float));
 }
 
-// One scale a row and token. Levels of the weights are kZero too large, which the token's sum takes out
-// again.
-template <int kZero>
-struct ChannelOutputs {
-  static const int8_t* inputs(const Activations& acts) { return acts.q; }
-  static int32_t begin(const Activations& acts, size_t token) {
-    return kZero == 0 ? 0 : -kZero * acts.sums[token];
-  }
+// Where sums begin in formats without scales inside: what levels are too large, the token's sum takes out again.
+template <typename Levels>
+int32_t begin_of(const Activations& acts, size_t token) {
+  return Levels::kZero == 0 ? 0 : -Levels::kZero * acts.sums[token];
+}
+
+// One scale a row and token.
+struct TokenScales {
   GEMMA_DOTPROD_INLINE static void store(const MatrixView& w, const Activations& acts, size_t panel,
                                          size_t token, const int32x4_t (&sums)[kQuarters], size_t rows,
                                          float* out) {
@@ -46,11 +47,8 @@ GEMMA_DOTPROD_INLINE float32x4_t levels_of(float32x4_t value) {
   return vminq_f32(above, vdupq_n_f32(kHighestLevel));
 }
 
-// Static scales on both sides. Both sides are signed here, so sums begin at 0 and not at the rows' zero_sums:
-// the same integers by the shorter way.
-struct StaticOutputs {
-  static const uint8_t* inputs(const Activations& acts) { return acts.u; }
-  static int32_t begin(const Activations&, size_t) { return 0; }
+// Static scales on both sides.
+struct FixedScales {
   GEMMA_DOTPROD_INLINE static void store(const MatrixView& w, const Activations&, size_t panel, size_t,
                                          const int32x4_t (&sums)[kQuarters], size_t rows, float* out) {
     const float* factors = w.statics.factors + panel * kPanelRows;

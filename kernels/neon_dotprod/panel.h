@@ -37,16 +37,16 @@ inline const std::byte* panel_lines(const MatrixView& w, size_t panel) {
 
 // --- tiles: 16 rows of T tokens ---
 
-template <typename Levels, typename Outputs>
+template <typename Levels, typename Scales>
 struct PanelTile {
   template <size_t T>
   GEMMA_DOTPROD static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
                                  size_t rows, float* out, size_t out_stride) {
     const std::byte* lines = panel_lines<Levels>(w, panel);
-    const auto* x = Outputs::inputs(acts) + token * w.cols;
+    const int8_t* x = acts.q + token * w.cols;
     int32x4_t sums[T][kQuarters];
     for (size_t t = 0; t < T; ++t) {
-      for (int32x4_t& sum : sums[t]) sum = vdupq_n_s32(Outputs::begin(acts, token + t));
+      for (int32x4_t& sum : sums[t]) sum = vdupq_n_s32(begin_of<Levels>(acts, token + t));
     }
     int8x16_t columns[T];
     size_t c = 0;
@@ -60,7 +60,7 @@ struct PanelTile {
       multiply_columns<T, Levels>(lines, columns, sums);
     }
     for (size_t t = 0; t < T; ++t) {
-      Outputs::store(w, acts, panel, token + t, sums[t], rows, out + t * out_stride);
+      Scales::store(w, acts, panel, token + t, sums[t], rows, out + t * out_stride);
     }
   }
 };

@@ -46,16 +46,16 @@ GEMMA_I8MM_INLINE void unpack_columns(const std::byte* lines, int8_t* to) {
 }
 
 // Columns [begin, end) of T tokens, `tokens` of which exist; (end - begin) is made whole groups with level 0.
-template <size_t T, typename X>
-GEMMA_I8MM_INLINE void arrange_columns(const X* x, size_t x_stride, size_t tokens, size_t begin, size_t end,
-                                       int8_t* to) {
+template <size_t T>
+GEMMA_I8MM_INLINE void arrange_columns(const int8_t* x, size_t x_stride, size_t tokens, size_t begin,
+                                       size_t end, int8_t* to) {
   const size_t padded_end = (end + kGroup - 1) / kGroup * kGroup;
   for (size_t c = begin; c < padded_end; c += kColumns, to += T * kColumns) {
     const size_t left = c < end ? std::min(kColumns, end - c) : 0;
     for (size_t p = 0; p < T / 2; ++p) {
       int8x16_t columns[2] = {vdupq_n_s8(0), vdupq_n_s8(0)};
       for (size_t j = 0; j < 2; ++j) {
-        const X* from = x + (2 * p + j) * x_stride;
+        const int8_t* from = x + (2 * p + j) * x_stride;
         if (2 * p + j >= tokens) continue;
         columns[j] = left == kColumns ? neon_dotprod::load_columns(from + c)
                                       : neon_dotprod::load_last_columns(from + std::min(c, end), left);
@@ -84,7 +84,7 @@ GEMMA_I8MM_INLINE void multiply_unpacked(const int8_t* levels, const int8_t* col
 }
 
 // Formats without scales inside.
-template <typename Levels, typename Outputs>
+template <typename Levels, typename Scales>
 struct ManyTokens {
   static constexpr size_t kTileTokens = kManyTileTokens;
   using Total = int32_t;
@@ -107,8 +107,7 @@ struct ManyTokens {
   GEMMA_I8MM static void arrange(const Activations& acts, size_t token, size_t tokens, size_t group,
                                  size_t groups, Tile& tile) {
     const size_t end = std::min(acts.cols, (group + groups) * kGroup);
-    arrange_columns<T>(Outputs::inputs(acts) + token * acts.cols, acts.cols, tokens, group * kGroup, end,
-                       tile.columns);
+    arrange_columns<T>(acts.q + token * acts.cols, acts.cols, tokens, group * kGroup, end, tile.columns);
   }
 
   template <size_t T>
@@ -135,8 +134,8 @@ struct ManyTokens {
     for (size_t t = 0; t < tokens; ++t, out += out_stride) {
       int32x4_t pairs[kPairs], sums[kQuarters];
       for (size_t i = 0; i < kPairs; ++i) pairs[i] = vld1q_s32(totals + t / 2 * kPairTotals + i * 4);
-      rows_of(pairs, t % 2 != 0, Outputs::begin(acts, token + t), sums);
-      Outputs::store(w, acts, panel, token + t, sums, rows, out);
+      rows_of(pairs, t % 2 != 0, neon_dotprod::begin_of<Levels>(acts, token + t), sums);
+      Scales::store(w, acts, panel, token + t, sums, rows, out);
     }
   }
 };
@@ -225,13 +224,13 @@ struct ManyTokensGroups {
 };
 
 // The products for any number of tokens. `single` is the kernel of neon_dotprod, for a last odd token of few.
-template <typename Levels, typename Outputs>
+template <typename Levels, typename Scales>
 void multiply_panels(Matmul* single, const MatrixView& w, const Activations& acts, size_t row0, size_t row1,
                      float* out, size_t out_stride) {
   if (acts.tokens >= kManyTokens) {
-    multiply_many_tokens<ManyTokens<Levels, Outputs>>(w, acts, row0, row1, out, out_stride);
+    multiply_many_tokens<ManyTokens<Levels, Scales>>(w, acts, row0, row1, out, out_stride);
   } else {
-    for_each_tile<PanelTile<Levels, Outputs>, kTileTokens>(single, w, acts, row0, row1, out, out_stride);
+    for_each_tile<PanelTile<Levels, Scales>, kTileTokens>(single, w, acts, row0, row1, out, out_stride);
   }
 }
 

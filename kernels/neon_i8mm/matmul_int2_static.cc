@@ -7,8 +7,8 @@ namespace gemma::kernels::neon_i8mm {
 void matmul_int2_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
   using namespace neon_dotprod;
-  multiply_panels<Int2Levels, StaticOutputs>(neon_dotprod::matmul_int2_static, w, acts, row0, row1, out,
-                                             out_stride);
+  multiply_panels<Int2Levels, FixedScales>(neon_dotprod::matmul_int2_static, w, acts, row0, row1, out,
+                                           out_stride);
 }
 
 }  // namespace gemma::kernels::neon_i8mm

@@ -7,8 +7,8 @@ namespace gemma::kernels::neon_i8mm {
 void matmul_int4_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
   using namespace neon_dotprod;
-  multiply_panels<Int4Levels<8>, StaticOutputs>(neon_dotprod::matmul_int4_static, w, acts, row0, row1, out,
-                                                out_stride);
+  multiply_panels<Int4Levels<0>, FixedScales>(neon_dotprod::matmul_int4_static, w, acts, row0, row1, out,
+                                              out_stride);
 }
 
 }  // namespace gemma::kernels::neon_i8mm

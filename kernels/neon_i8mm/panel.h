@@ -56,18 +56,16 @@ template <size_t T>
 struct Columns {
   int8x16_t halves[2][T / 2];
 
-  template <typename X>
-  GEMMA_I8MM_INLINE void load(const X* x, size_t x_stride) {
+  GEMMA_I8MM_INLINE void load(const int8_t* x, size_t x_stride) {
     for (size_t p = 0; p < T / 2; ++p) {
-      const X* first = x + 2 * p * x_stride;
+      const int8_t* first = x + 2 * p * x_stride;
       join_tokens(neon_dotprod::load_columns(first), neon_dotprod::load_columns(first + x_stride),
                   halves[0][p], halves[1][p]);
     }
   }
-  template <typename X>
-  GEMMA_I8MM_INLINE void load_last(const X* x, size_t x_stride, size_t n) {
+  GEMMA_I8MM_INLINE void load_last(const int8_t* x, size_t x_stride, size_t n) {
     for (size_t p = 0; p < T / 2; ++p) {
-      const X* first = x + 2 * p * x_stride;
+      const int8_t* first = x + 2 * p * x_stride;
       join_tokens(neon_dotprod::load_last_columns(first, n),
                   neon_dotprod::load_last_columns(first + x_stride, n), halves[0][p], halves[1][p]);
     }
@@ -111,13 +109,13 @@ GEMMA_I8MM_INLINE void rows_of(const int32x4_t (&sums)[2 * kQuarters], bool seco
 
 // --- tiles: 16 rows of T tokens ---
 
-template <typename Levels, typename Outputs>
+template <typename Levels, typename Scales>
 struct PanelTile {
   template <size_t T>
   GEMMA_I8MM static void tile(const MatrixView& w, const Activations& acts, size_t panel, size_t token,
                               size_t rows, float* out, size_t out_stride) {
     const std::byte* lines = neon_dotprod::panel_lines<Levels>(w, panel);
-    const auto* x = Outputs::inputs(acts) + token * w.cols;
+    const int8_t* x = acts.q + token * w.cols;
     PairSums<T> sums;
     set_zero<T>(sums);
     Columns<T> columns;
@@ -132,8 +130,8 @@ struct PanelTile {
     }
     for (size_t t = 0; t < T; ++t) {
       int32x4_t totals[kQuarters];
-      rows_of(sums[t / 2], t % 2 != 0, Outputs::begin(acts, token + t), totals);
-      Outputs::store(w, acts, panel, token + t, totals, rows, out + t * out_stride);
+      rows_of(sums[t / 2], t % 2 != 0, neon_dotprod::begin_of<Levels>(acts, token + t), totals);
+      Scales::store(w, acts, panel, token + t, totals, rows, out + t * out_stride);
     }
   }
 };
@@ -184,7 +182,6 @@ inline Activations token_of(const Activations& acts, size_t token) {
   one.tokens = 1;
   if (one.x != nullptr) one.x += token * acts.cols;
   if (one.q != nullptr) one.q += token * acts.cols;
-  if (one.u != nullptr) one.u += token * acts.cols;
   if (one.scales != nullptr) one.scales += token * groups;
   if (one.sums != nullptr) one.sums += token * groups;
   return one;

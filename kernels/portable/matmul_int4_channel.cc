@@ -5,7 +5,7 @@ namespace gemma::kernels::portable {
 
 void matmul_int4_channel(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                          size_t out_stride) {
-  for_each_sum(w, acts.tokens, acts.q, 0, row0, row1, [&](size_t r, size_t t, int32_t isum) {
+  for_each_sum(w, acts.tokens, acts.q, row0, row1, [&](size_t r, size_t t, int32_t isum) {
     out[t * out_stride + r] = static_cast<float>(isum) * (w.scales[r] * acts.scales[t]);
   });
 }

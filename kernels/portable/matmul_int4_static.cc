@@ -6,7 +6,7 @@ namespace gemma::kernels::portable {
 
 void matmul_int4_static(const MatrixView& w, const Activations& acts, size_t row0, size_t row1, float* out,
                         size_t out_stride) {
-  for_each_sum(w, acts.tokens, acts.u, kStaticZero, row0, row1, [&](size_t r, size_t t, int32_t acc) {
+  for_each_sum(w, acts.tokens, acts.q, row0, row1, [&](size_t r, size_t t, int32_t acc) {
     out[t * out_stride + r] = static_output(static_cast<float>(acc), w.statics.factors[r], w.statics.output);
   });
 }

@@ -13,10 +13,10 @@
 
 namespace gemma::kernels::portable {
 
-// Calls store(row, token, sum over all columns of level * (x - zero)) for rows [row0, row1) and all tokens. x
+// Calls store(row, token, sum over all columns of level * x) for rows [row0, row1) and all tokens. x
 // is (tokens, cols).
-template <typename X, typename Store>
-void for_each_sum(const MatrixView& w, size_t tokens, const X* x, int zero, size_t row0, size_t row1,
+template <typename Store>
+void for_each_sum(const MatrixView& w, size_t tokens, const int8_t* x, size_t row0, size_t row1,
                   const Store& store) {
   constexpr size_t kTile = 16;  // tokens that share one reading of the weights
   for (size_t r = row0; r < row1; ++r) {
@@ -28,8 +28,8 @@ void for_each_sum(const MatrixView& w, size_t tokens, const X* x, int zero, size
         int8_t levels[kGroup];
         panel_levels(w, r, c, width, levels);
         for (size_t t = 0; t < n; ++t) {
-          const X* columns = x + (first + t) * w.cols + c;
-          for (size_t i = 0; i < width; ++i) sums[t] += levels[i] * (columns[i] - zero);
+          const int8_t* columns = x + (first + t) * w.cols + c;
+          for (size_t i = 0; i < width; ++i) sums[t] += levels[i] * columns[i];
         }
       }
       for (size_t t = 0; t < n; ++t) store(r, first + t, sums[t]);

@@ -3,10 +3,13 @@
 
 namespace gemma::kernels::portable {
 
-void quantize_static(const float* x, size_t n, float scale, uint8_t* u) {
+int32_t quantize_static(const float* x, size_t n, float scale, int8_t* q) {
+  int32_t sum = 0;
   for (size_t i = 0; i < n; ++i) {
-    u[i] = static_cast<uint8_t>(static_cast<int>(activation_level(x[i], scale)) + kStaticZero);
+    q[i] = static_cast<int8_t>(activation_level(x[i], scale));
+    sum += q[i];
   }
+  return sum;
 }
 
 }  // namespace gemma::kernels::portable

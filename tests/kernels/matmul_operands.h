@@ -67,8 +67,7 @@ struct Weights {
   std::vector<int8_t> levels;    // (rows, cols)
   std::vector<float> scales;     // (rows, groups); formats per channel: (padded rows)
   std::vector<uint16_t> halves;  // kInt4Group32: the scales as they are stored
-  std::vector<float> factors;    // static scales only, and these two (padded rows)
-  std::vector<int32_t> zero_sums;
+  std::vector<float> factors;    // static scales only: (padded rows)
   std::vector<std::byte> data;
   MatrixView view;
 
@@ -87,9 +86,7 @@ struct Weights {
     pack();
     if (operation.activations == ActivationKind::kInt8Static) {
       factors = positive_floats(padded, engine);
-      zero_sums.resize(padded);
-      for (size_t r = 0; r < rows; ++r) zero_sums[r] = zero_sum({levels.data() + r * cols, cols});
-      view.statics = {factors.data(), zero_sums.data(), 0.25f};
+      view.statics = {factors.data(), 0.25f};
     }
   }
   Weights(const Weights&) = delete;
@@ -115,9 +112,8 @@ struct Weights {
 
 // Levels of activations with what belongs to them.
 struct Inputs {
-  std::vector<int8_t> q;  // (tokens, cols)
-  std::vector<uint8_t> u;
-  std::vector<float> scales;  // (tokens, groups)
+  std::vector<int8_t> q;      // (tokens, cols)
+  std::vector<float> scales;  // (tokens, groups); none between static scales
   std::vector<int32_t> sums;
   Activations acts;
 
@@ -130,18 +126,13 @@ struct Inputs {
     acts.tokens = tokens;
     acts.cols = cols;
     acts.group = group;
-    if (is_static) {
-      for (int8_t level : q) u.push_back(static_cast<uint8_t>(level + kStaticZero));
-      acts.u = u.data();
-      return;
-    }
-    scales = positive_floats(tokens * cols / group, engine);
+    if (!is_static) scales = positive_floats(tokens * cols / group, engine);
     for (size_t g = 0; g < tokens * cols / group; ++g) {
       sums.push_back(0);
       for (size_t i = 0; i < group; ++i) sums.back() += q[g * group + i];
     }
     acts.q = q.data();
-    acts.scales = scales.data();
+    if (!is_static) acts.scales = scales.data();
     acts.sums = sums.data();
   }
   Inputs(const Inputs&) = delete;
@@ -152,10 +143,9 @@ struct Inputs {
     const size_t first = acts.tokens - n, groups = acts.cols / acts.group;
     Activations part = acts;
     part.tokens = n;
-    if (part.u != nullptr) part.u += first * acts.cols;
-    if (part.q != nullptr) part.q += first * acts.cols;
+    part.q += first * acts.cols;
     if (part.scales != nullptr) part.scales += first * groups;
-    if (part.sums != nullptr) part.sums += first * groups;
+    part.sums += first * groups;
     return part;
   }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -168,25 +169,27 @@ TEST_CASE("activations round half to even after a division, are clamped on both 
   for (Isa isa : supported_isas()) {
     CAPTURE(to_string(isa));
     for (size_t n = 1; n <= x.size(); ++n) {
-      std::vector<uint8_t> u(x.size() + 1, 7);
-      kernel_table(isa).quantize_static(x.data(), n, 0.5f, u.data());
-      for (size_t i = 0; i < n; ++i) REQUIRE(int{u[i]} - kStaticZero == levels[i]);
-      REQUIRE(u[n] == 7);
+      std::vector<int8_t> q(x.size() + 1, 7);
+      const int32_t sum = kernel_table(isa).quantize_static(x.data(), n, 0.5f, q.data());
+      for (size_t i = 0; i < n; ++i) REQUIRE(q[i] == levels[i]);
+      REQUIRE(q[n] == 7);
+      REQUIRE(sum == std::accumulate(levels.begin(), levels.begin() + static_cast<ptrdiff_t>(n), 0));
     }
   }
 }
 
-TEST_CASE("activation levels are the definition's on every instruction set, for any scale") {
+TEST_CASE("activation levels and their sum are the definition's on every instruction set, for any scale") {
   std::mt19937 engine(5);
   std::normal_distribution<float> normal;
   std::vector<float> x(4099);
   for (float scale : {1e-40f, 0.0078125f, 0.013f, 1.0f / 3, 1e20f}) {
     for (float& value : x) value = normal(engine) * 90 * scale;
-    std::vector<uint8_t> expected(x.size()), found(x.size());
-    kernel_table(Isa::kPortable).quantize_static(x.data(), x.size(), scale, expected.data());
+    std::vector<int8_t> expected(x.size()), found(x.size());
+    const int32_t sum =
+        kernel_table(Isa::kPortable).quantize_static(x.data(), x.size(), scale, expected.data());
     for (Isa isa : supported_isas()) {
       CAPTURE(to_string(isa));
-      kernel_table(isa).quantize_static(x.data(), x.size(), scale, found.data());
+      CHECK(kernel_table(isa).quantize_static(x.data(), x.size(), scale, found.data()) == sum);
       CHECK(found == expected);
     }
   }

@@ -82,6 +82,16 @@ TEST_CASE("variants of one document are compared shape by shape") {
   CHECK(compare_variants({}).empty());
 }
 
+TEST_CASE("a table of two variants names both and says which of them is slower") {
+  const std::string table =
+      comparison_table(compare_variants({cell_of(0.010, 1), cell_of(0.012, 2, "int8")}));
+  CAPTURE(table);
+  CHECK(table.find("a  ") < table.find("int4"));
+  CHECK(table.find("int4") < table.find("b  "));
+  CHECK(table.find("b  ") < table.find("int8"));
+  CHECK(table.find("b is slower") != std::string::npos);
+}
+
 TEST_CASE("another machine, compiler or instruction set is told") {
   BenchDocument a = document_of(cell_of(0.01, 1)), b = a;
   CHECK(differing_circumstances(a, b).empty());

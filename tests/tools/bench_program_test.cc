@@ -114,7 +114,7 @@ TEST_CASE("with --abba two schemes take turns and are compared") {
   const Outcome run = bench(
       {"--model", "synthetic:tiny", "--scheme", "int8", "--scheme", "f32", "-p", "4", "-n", "3", "--abba"});
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.text, "against synthetic:tiny f32"));
+  CHECK(contains(run.text, "b  synthetic:tiny f32"));
   CHECK(contains(run.text, "verdict"));
 }
 
