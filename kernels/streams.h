@@ -53,8 +53,8 @@ struct TilePlace {
 
 // What P runs of up to kPanels panels read and write beside weights, side by side in the cache. Met one at a time
 // as the panels are, scales and results are further streams through cold memory, a line of each in every few
-// microseconds, and cost more than their bytes: 0.9 of the speed for results (int2 static, 1536 columns, Intel Xeon;
-// asking for them ahead gained nothing, docs/decisions/007).
+// microseconds, and cost more than their bytes: 0.9 of the speed for results (Intel Xeon; asking for them ahead
+// gained nothing, docs/decisions/007).
 template <size_t P, size_t kPanels>
 class GatheredRows {
  public:

@@ -66,8 +66,8 @@ GEMMA_AVX512_INLINE void store_outputs(const MatrixView& w, const Activations& a
 // --- tiles ---
 
 // Format goes along a panel in steps of kColumns columns, kBytes bytes: multiply<P, T>(steps, apart, n, x,
-// x_stride, sums) adds the products of n, total(sums, p, t) is what they come to. Its unsigned numbers are kZero
-// too large.
+// x_stride, sums) adds the products of n, total(sums, p, t) is what they come to. Its unsigned numbers are
+// kZero too large.
 template <typename Format, typename Scales>
 struct RowScaleTile {
   static constexpr size_t kPanels = 1;  // of a tile of several tokens
