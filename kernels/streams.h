@@ -58,7 +58,8 @@ struct TilePlace {
 template <size_t P, size_t kPanels>
 class GatheredRows {
  public:
-  // Of panels [panel, panel + n) and those `apart`, 2 * apart, ... further on.
+  // Of panels [panel, panel + n) and those `apart`, 2 * apart, ... further on. The scales are the factors if the
+  // matrix has any, and so a kernel between static scales.
   GatheredRows(const MatrixView& w, size_t panel, size_t apart, size_t n)
       : w_(w), panel_(panel), apart_(apart), n_(n) {
     const float*& scales = w_.statics.factors != nullptr ? w_.statics.factors : w_.scales;

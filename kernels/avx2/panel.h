@@ -5,7 +5,8 @@
 // broadcast to every row. vpmaddubsw multiplies nibbles as they are stored (level + 8, at most 15) by
 // activations and adds pairs: at most 15 * 128 * 2 = 3840 in magnitude, and eight of them, one per 4 columns of
 // a group of 32, stay within int16 (30720). So the sums are widened once per group. The 8 that every level is
-// too large costs 8 * (sum of the activations), with which the widened sums begin.
+// too large costs 8 * (sum of the activations), taken out where widened sums begin or, with scales inside, after
+// widening.
 //
 // One token reads kStreams panels side by side, a group of each in turn; its int32 or float32 sums of 8 x 8
 // rows stay in registers, or close by.
