@@ -49,6 +49,8 @@ void matmul(benchmark::State& state, const Case& c) {
   const std::byte* data = weight_arena();
   if (data == nullptr || copies == 0) return state.SkipWithError("the weights have no room");
   const std::vector<float> w_scales(rows + kPanelRows, 0.01f);
+  StaticScales statics;
+  if (kernel.activations == ActivationKind::kInt8Static) statics = {w_scales.data(), 0.5f};
 
   std::vector<float> x(c.tokens * c.cols);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u % 2001) * 1e-3f - 1;
@@ -71,7 +73,7 @@ void matmul(benchmark::State& state, const Case& c) {
                           data + copy * bytes,
                           w_scales.data(),
                           kernel.group,
-                          {w_scales.data(), 0.5f}};
+                          statics};
     team.parallel_for(rows, kPanelRows, [&](size_t row0, size_t row1, size_t) {
       (table.*kernel.entry)(w, acts, row0, row1, out.data(), rows);
     });

@@ -100,6 +100,20 @@ void LinearInput::make_piece(const kernels::KernelTable& kernels, size_t row, si
   make(kernels, made_, row, begin, end, x);
 }
 
+int32_t* LinearInput::totals(const Worker& me) {
+  return scratch_->totals_.as<int32_t>() + me.thread() * scratch_->max_tokens_;
+}
+
+// The sum of each row, for this worker alone, once all pieces are made.
+void LinearInput::total_pieces(const Worker& me) {
+  if (made_.kind != kernels::ActivationKind::kInt8Static || made_.fake) return;
+  const size_t n = pieces();
+  const int32_t* sums = scratch_->sums_.as<int32_t>();
+  for (size_t row = 0; row < tokens_; ++row, sums += n) {
+    totals(me)[row] = std::accumulate(sums, sums + n, int32_t{0});
+  }
+}
+
 kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, Worker& me,
                                           const InputFormat& format) {
   kernels::Activations acts;
@@ -113,8 +127,11 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, W
     made_ = format;
     met_ = false;
   }
-  if (!met_) me.meet();
-  met_ = true;
+  if (!met_) {
+    me.meet();
+    met_ = true;
+    total_pieces(me);
+  }
   if (reads_rows(format)) return acts;
   if (format.fake || format.rounding.rounds()) {
     acts.x = scratch_->fake_.as<float>();
@@ -125,14 +142,7 @@ kernels::Activations LinearInput::prepare(const kernels::KernelTable& kernels, W
   acts.sums = scratch_->sums_.as<int32_t>();
   if (format.kind == kernels::ActivationKind::kInt8Static) {
     acts.group = cols_;
-    if (pieces() > 1) {
-      int32_t* totals = scratch_->totals_.as<int32_t>() + me.thread() * scratch_->max_tokens_;
-      for (size_t row = 0; row < tokens_; ++row) {
-        const int32_t* of_pieces = acts.sums + row * pieces();
-        totals[row] = std::accumulate(of_pieces, of_pieces + pieces(), int32_t{0});
-      }
-      acts.sums = totals;
-    }
+    acts.sums = totals(me);
     return acts;
   }
   acts.group = per_token(format) ? cols_ : format.group;

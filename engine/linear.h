@@ -25,7 +25,7 @@ class LinearScratch {
   static Result<LinearScratch> create(size_t tokens, size_t max_cols, size_t threads);
 
   // Bytes of each buffer. `fake` is written under fake schemes, `unpacked` where levels are multiplied in
-  // float, the others where the input is quantized.
+  // float, `totals` between static scales, the others where the input is quantized.
   struct Plan {
     uint64_t fake, levels, scales, sums, totals, unpacked;
     uint64_t bytes() const { return fake + levels + scales + sums + totals + unpacked; }
@@ -41,7 +41,7 @@ class LinearScratch {
   Buffer levels_;  // int8_t  (tokens, max_cols)
   Buffer scales_;  // float   (tokens, max_cols / 8): one per group (group_fit.h)
   Buffer sums_;    // int32_t (tokens, max_cols / 8): one per group; static scales: one per piece of a row
-  Buffer totals_;  // int32_t (threads, tokens): what the pieces of a row come to, each worker's own
+  Buffer totals_;  // int32_t (threads, tokens): of each row between static scales, each worker's own
   Buffer rows_;    // float   (threads, kernels::kPanelRows, max_cols)
   size_t max_tokens_ = 0, max_cols_ = 0;
 };
@@ -80,6 +80,8 @@ class LinearInput {
   void make(const kernels::KernelTable& kernels, const InputFormat& format, size_t row, size_t begin,
             size_t end, const float* x);
   size_t pieces() const { return (cols_ + piece_ - 1) / piece_; }
+  int32_t* totals(const Worker& me);
+  void total_pieces(const Worker& me);
 
   LinearScratch* scratch_;
   const float* x_;

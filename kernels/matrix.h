@@ -32,8 +32,8 @@ inline constexpr size_t kGroup = 32;
 // What a product of 8-bit levels with static scales on both sides needs besides the levels
 // (kernels/static_scales.h).
 struct StaticScales {
-  const float* factors =
-      nullptr;       // (padded rows): integer sum -> level of the output; output == 0: -> its value
+  // (padded rows): from the integer sum to the output's level, or to its value if `output` is 0.
+  const float* factors = nullptr;
   float output = 0;  // scale of the output's levels; 0: the output is not quantized
 };
 

@@ -53,12 +53,13 @@ struct TilePlace {
 
 // What P runs of up to kPanels panels read and write beside weights, side by side in the cache. Met one at a time
 // as the panels are, scales and results are further streams through cold memory, a line of each in every few
-// microseconds, and cost more than their bytes: 0.9 of the speed for results (int2 static, 1536 columns, Intel Xeon;
-// asking for them ahead gained nothing, docs/decisions/007).
+// microseconds, and cost more than their bytes: 0.9 of the speed for results (Intel Xeon; asking for them ahead
+// gained nothing, docs/decisions/007).
 template <size_t P, size_t kPanels>
 class GatheredRows {
  public:
-  // Of panels [panel, panel + n) and those `apart`, 2 * apart, ... further on.
+  // Of panels [panel, panel + n) and those `apart`, 2 * apart, ... further on. The scales are the factors if the
+  // matrix has any, and so a kernel between static scales.
   GatheredRows(const MatrixView& w, size_t panel, size_t apart, size_t n)
       : w_(w), panel_(panel), apart_(apart), n_(n) {
     const float*& scales = w_.statics.factors != nullptr ? w_.statics.factors : w_.scales;

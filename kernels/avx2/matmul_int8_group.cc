@@ -91,7 +91,7 @@ GEMMA_AVX2_INLINE void copy_scales(const std::byte* stored, float* scales) {
   std::memcpy(scales, stored, kPanelRows * sizeof(float));
 }
 
-// Many tokens, groups of 32: the two nibbles of level + 128 lie apart, as in matmul_int8_channel.cc. Each
+// Many tokens, groups of 32: the two nibbles of level + 128 lie apart, as in Int8Planes. Each
 // plane is summed in int16 over the whole group, and no sign has to move.
 struct Planes {
   static constexpr size_t kGroups = kBlockGroups / 2, kPackedGroup = int8_group_bytes(kGroup);
@@ -100,14 +100,8 @@ struct Planes {
   alignas(32) float scales[kGroups][kPanelRows];
 
   GEMMA_AVX2 void unpack(const std::byte* group, size_t n) {
-    const __m256i nibble = _mm256_set1_epi8(15), sign_bits = _mm256_set1_epi8(-128);
     for (size_t g = 0; g < n; ++g, group += kPackedGroup) {
-      for (size_t i = 0; i < kByteGroup; i += 32) {
-        const __m256i levels = _mm256_xor_si256(load(group + i), sign_bits);
-        _mm256_store_si256(reinterpret_cast<__m256i*>(low[g] + i), _mm256_and_si256(levels, nibble));
-        _mm256_store_si256(reinterpret_cast<__m256i*>(high[g] + i),
-                           _mm256_and_si256(_mm256_srli_epi16(levels, 4), nibble));
-      }
+      split_byte_group(group, low[g], high[g]);
       copy_scales(group + kByteGroup, scales[g]);
     }
   }

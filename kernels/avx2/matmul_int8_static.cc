@@ -9,10 +9,11 @@ namespace {
 // The upper nibble of a two's complement byte, with its sign.
 constexpr int8_t kSigned[16] = {0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1};
 
-// An unsigned and a signed byte can reach 255 * 128 * 2, twice what int16 holds, and moving signs, as int8_channel
-// does, would lose an activation of -128. So an activation is split into 16 * upper + lower, lower -8..7 and so
-// upper -8..8: 8 products of either with level + 128 (255 * 8 * 2 * 8 = 32640) may be added in int16. The widening
-// multiplication by ones or 16 puts them together again. Activations are split once for all panels side by side.
+// An unsigned and a signed byte can reach 255 * 128 * 2, twice what int16 holds, and moving signs, as
+// int8_channel does, would lose an activation of -128. So an activation is split into 16 * upper + lower, lower
+// -8..7 and so upper -8..8: 8 products of either with level + 128 (255 * 8 * 2 * 8 = 32640) may be added in
+// int16. The widening multiplication by ones or 16 puts them together again. Activations are split once for all
+// panels side by side.
 template <size_t T>
 struct SplitColumns {
   alignas(32) int8_t lower[T][kGroup];

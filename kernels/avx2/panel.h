@@ -3,9 +3,10 @@
 //
 // One line of a panel is two registers of 8 rows, 4 columns a row, so an activation enters as 4 columns
 // broadcast to every row. vpmaddubsw multiplies nibbles as they are stored (level + 8, at most 15) by
-// activations and adds pairs: at most 15 * 128 * 2 = 3840 in magnitude, and eight of them, one per 4 columns of a
-// group of 32, stay within int16 (30720). So the sums are widened once per group. The 8 that every level is too
-// large costs 8 * (sum of the activations), with which the widened sums begin.
+// activations and adds pairs: at most 15 * 128 * 2 = 3840 in magnitude, and eight of them, one per 4 columns of
+// a group of 32, stay within int16 (30720). So the sums are widened once per group. The 8 that every level is
+// too large costs 8 * (sum of the activations), taken out where widened sums begin or, with scales inside, after
+// widening.
 //
 // One token reads kStreams panels side by side, a group of each in turn; its int32 or float32 sums of 8 x 8
 // rows stay in registers, or close by.
@@ -49,8 +50,8 @@ GEMMA_AVX2_INLINE __m256i broadcast4(const int8_t* x) {
   return _mm256_set1_epi32(four);
 }
 
-// sum + weights * columns in int16; weights are unsigned. The empty statement makes the compiler add here and now: left to itself
-// GCC keeps dozens of products to add them as a tree, and spills them.
+// sum + weights * columns in int16; weights are unsigned. The empty statement makes the compiler add here and
+// now: left to itself GCC keeps dozens of products to add them as a tree, and spills them.
 GEMMA_AVX2_INLINE void multiply_add(__m256i& sum, __m256i weights, __m256i columns) {
   sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, columns));
   asm("" : "+x"(sum));

@@ -1,5 +1,5 @@
-// What the AVX2 kernels with one scale a row share: where the sums of unsigned weights begin, and how sums become
-// outputs, between static scales or with a scale per token.
+// What the AVX2 kernels with one scale a row share: where the sums of unsigned weights begin, and how sums
+// become outputs, between static scales or with a scale per token.
 #pragma once
 
 #include "kernels/avx2/panel.h"

@@ -62,22 +62,26 @@ struct Int8Bytes {
   }
 };
 
-// 8 bits as two planes: the lower and the upper nibble of level + 128.
+// The lower and the upper nibbles of level + 128, of a group of 8 bits.
+GEMMA_AVX2_INLINE void split_byte_group(const std::byte* levels, std::byte* lower, std::byte* upper) {
+  const __m256i nibble = _mm256_set1_epi8(15), sign_bits = _mm256_set1_epi8(-128);
+  for (size_t i = 0; i < kByteGroup; i += 32) {
+    const __m256i raised = _mm256_xor_si256(load(levels + i), sign_bits);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lower + i), _mm256_and_si256(raised, nibble));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(upper + i),
+                       _mm256_and_si256(_mm256_srli_epi16(raised, 4), nibble));
+  }
+}
+
+// 8 bits as two planes of nibbles.
 struct Int8Planes {
   static constexpr size_t kPlanes = 2, kPackedGroup = kByteGroup;
   static constexpr int32_t kZero = 128;
 
   GEMMA_AVX2 static void unpack(const MatrixView& w, size_t panel, size_t group, size_t n, std::byte* bytes) {
-    const __m256i nibble = _mm256_set1_epi8(15), sign_bits = _mm256_set1_epi8(-128);
     const std::byte* packed = packed_group(w, panel, group, kPackedGroup);
     for (size_t g = 0; g < n; ++g, packed += kByteGroup, bytes += 2 * kByteGroup) {
-      for (size_t i = 0; i < kByteGroup; i += 32) {
-        const __m256i raised = _mm256_xor_si256(load(packed + i), sign_bits);
-        auto* to = reinterpret_cast<__m256i*>(bytes + i);
-        _mm256_store_si256(to, _mm256_and_si256(raised, nibble));
-        _mm256_store_si256(to + kByteGroup / sizeof(__m256i),
-                           _mm256_and_si256(_mm256_srli_epi16(raised, 4), nibble));
-      }
+      split_byte_group(packed, bytes, bytes + kByteGroup);
     }
   }
 };

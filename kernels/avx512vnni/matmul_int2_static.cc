@@ -6,8 +6,8 @@
 namespace gemma::kernels::avx512vnni {
 namespace {
 
-// The upper pair of a nibble stays where it is, four times its level, and is summed apart: five instructions unpack
-// a line of 256 levels.
+// The upper pair of a nibble stays where it is, four times its level, and is summed apart: five instructions
+// unpack a line of 256 levels.
 struct Int2Steps {
   static constexpr size_t kColumns = 16, kBytes = kLine;
   static constexpr int32_t kZero = 2;

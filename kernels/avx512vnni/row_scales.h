@@ -66,8 +66,8 @@ GEMMA_AVX512_INLINE void store_outputs(const MatrixView& w, const Activations& a
 // --- tiles ---
 
 // Format goes along a panel in steps of kColumns columns, kBytes bytes: multiply<P, T>(steps, apart, n, x,
-// x_stride, sums) adds the products of n, total(sums, p, t) is what they come to. Its unsigned numbers are kZero
-// too large.
+// x_stride, sums) adds the products of n, total(sums, p, t) is what they come to. Its unsigned numbers are
+// kZero too large.
 template <typename Format, typename Scales>
 struct RowScaleTile {
   static constexpr size_t kPanels = 1;  // of a tile of several tokens
@@ -94,7 +94,15 @@ struct RowScaleTile {
   }
 };
 
-struct Int4Steps {
+// Whose two chains are of the same products.
+struct OneSum {
+  template <size_t P, size_t T>
+  GEMMA_AVX512_INLINE static __m512i total(const Sums<P, T>& sums, size_t p, size_t t) {
+    return sums.all(p, t);
+  }
+};
+
+struct Int4Steps : OneSum {
   static constexpr size_t kColumns = kGroup, kBytes = kNibbleGroupBytes;
   static constexpr int32_t kZero = 8;
 
@@ -103,14 +111,10 @@ struct Int4Steps {
                                            size_t x_stride, Sums<P, T>& sums) {
     for (; n > 0; --n, group += kBytes, x += kColumns) multiply_group(group, apart, x, x_stride, sums);
   }
-  template <size_t P, size_t T>
-  GEMMA_AVX512_INLINE static __m512i total(const Sums<P, T>& sums, size_t p, size_t t) {
-    return sums.all(p, t);
-  }
 };
 
 // Bytes, made unsigned by flipping their sign bit.
-struct Int8Steps {
+struct Int8Steps : OneSum {
   static constexpr size_t kColumns = 4, kBytes = kLine;
   static constexpr int32_t kZero = 128;
 
@@ -128,10 +132,6 @@ struct Int8Steps {
     if (n == 0) return;
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) add_line(0, p, line + p * apart, x, x_stride, sums);
-  }
-  template <size_t P, size_t T>
-  GEMMA_AVX512_INLINE static __m512i total(const Sums<P, T>& sums, size_t p, size_t t) {
-    return sums.all(p, t);
   }
 
  private:

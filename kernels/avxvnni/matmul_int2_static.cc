@@ -37,14 +37,12 @@ struct PairSums {
 struct Int2Static {
   template <size_t P, size_t T>
   GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
-    __m256i total[P][T][2];
-    avx2::begin_sums(2, acts, at, total);
     PairSums<T> sums[P];
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
 #pragma GCC unroll 6
       for (size_t t = 0; t < T; ++t) {
-        sums[p].ones.begin(0, t, total[p][t][0], total[p][t][1]);
+        sums[p].ones.begin(0, t, _mm256_set1_epi32(-2 * acts.sums[at.token + t]));
         sums[p].fours.begin(0, t, _mm256_setzero_si256());
       }
     }
@@ -55,6 +53,7 @@ struct Int2Static {
         sums[p].template add_group<P>(step.panel(p), step.columns, step.stride);
       }
     }
+    __m256i total[P][T][2];
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
 #pragma GCC unroll 6

@@ -18,7 +18,7 @@ GEMMA_DOTPROD_INLINE void store_rows(const float32x4_t (&rows)[kQuarters], size_
   if (n < kPanelRows) std::memcpy(out, all, n * sizeof(float));
 }
 
-// Where sums begin in formats without scales inside: what levels are too large, the token's sum takes out again.
+// Where sums begin in formats without scales inside: what levels are too large, the token's sum takes out.
 template <typename Levels>
 int32_t begin_of(const Activations& acts, size_t token) {
   return Levels::kZero == 0 ? 0 : -Levels::kZero * acts.sums[token];

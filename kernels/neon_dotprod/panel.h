@@ -5,6 +5,8 @@
 // nothing has to be broadcast, and adds to the row's int32 sum: nothing can overflow.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/neon_dotprod/outputs.h"
 
 #if defined(GEMMA_HAVE_NEON_DOTPROD)

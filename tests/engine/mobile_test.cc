@@ -409,6 +409,23 @@ TEST_CASE("a damaged mobile checkpoint is refused with what is wrong") {
   }
 }
 
+TEST_CASE("sums of rows, which folders packed by earlier versions hold, are passed over") {
+  std::vector<FileTensor> tensors = gemma_tensors(tiny_mobile_source());
+  const std::string q = "model.language_model.layers.0.self_attn.q_proj.weight";
+  const FileTensor sums{q + "_zero_sum", "I32", {128}, std::string(128 * sizeof(int32_t), '\x5a')};
+  tensors.push_back(sums);
+  const TemporaryFolder folder;
+  write_mobile_folder(folder, tensors);
+  CHECK(logits_of(*load(folder.path(), "")) == logits_of(*load("synthetic:tiny", "mobile")));
+
+  tensors.back().name = "model.language_model.norm.weight_zero_sum";  // no matrix of that name
+  const TemporaryFolder other;
+  write_mobile_folder(other, tensors);
+  ModelOptions options;
+  options.tokenizer = false;
+  CHECK(!Model::load(other.path(), options).has_value());
+}
+
 TEST_CASE("a row of an embedding with a damaged scale is an error when it is read, not a wrong number") {
   std::vector<FileTensor> tensors = gemma_tensors(tiny_mobile_source());
   find_tensor(tensors, "model.language_model.embed_tokens.embedding_scale").set_float(13, NAN);
