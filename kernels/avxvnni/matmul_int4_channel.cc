@@ -10,7 +10,7 @@ void matmul_int4_channel(const MatrixView& w, const Activations& acts, size_t ro
   if (acts.tokens >= kManyTokens) {
     avx2::multiply_unpacked<avx2::Int4Bytes, DotSums, TokenScales>(w, acts, row0, row1, out, out_stride);
   } else {
-    avx2::for_each_tile<Int4Tile<TokenScales>>(w, acts, row0, row1, out, out_stride);
+    avx2::for_each_tile<RowScaleTile<Int4Groups, TokenScales>>(w, acts, row0, row1, out, out_stride);
   }
 }
 

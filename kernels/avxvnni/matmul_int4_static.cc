@@ -10,7 +10,7 @@ void matmul_int4_static(const MatrixView& w, const Activations& acts, size_t row
   if (acts.tokens >= kManyTokens) {
     avx2::multiply_unpacked<avx2::Int4Bytes, DotSums, FixedScales>(w, acts, row0, row1, out, out_stride);
   } else {
-    avx2::for_each_tile<Int4Tile<FixedScales>>(w, acts, row0, row1, out, out_stride);
+    avx2::for_each_tile<RowScaleTile<Int4Groups, FixedScales>>(w, acts, row0, row1, out, out_stride);
   }
 }
 

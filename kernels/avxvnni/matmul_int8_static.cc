@@ -10,7 +10,7 @@ void matmul_int8_static(const MatrixView& w, const Activations& acts, size_t row
   if (acts.tokens >= kManyTokens) {
     avx2::multiply_unpacked<avx2::Int8Bytes, DotSums, FixedScales>(w, acts, row0, row1, out, out_stride);
   } else {
-    avx2::for_each_tile<Int8Tile<FixedScales>>(w, acts, row0, row1, out, out_stride);
+    avx2::for_each_tile<RowScaleTile<Int8Groups, FixedScales>>(w, acts, row0, row1, out, out_stride);
   }
 }
 

@@ -35,30 +35,35 @@ GEMMA_AVXVNNI_INLINE void store_outputs(const MatrixView& w, const Activations& 
   }
 }
 
-template <typename Scales>
-struct Int4Tile {
+// Groups of 32 columns, kBytes of them, whose unsigned numbers are kZero too large.
+struct Int4Groups {
+  static constexpr size_t kBytes = kNibbleGroupBytes;
+  static constexpr int32_t kZero = 8;
+
   template <size_t P, size_t T>
-  GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
-    Sums<P, T> sums;
-    begin_sums(8, acts, at, sums);
-    const int8_t* x = acts.q + at.token * w.cols;
-    for (Steps<T> step(w, at, kNibbleGroupBytes, x); step.more(); step.next()) {
-      add_nibble_group(step.panel(0), step.apart(), step.columns, step.stride, sums);
-    }
-    store_outputs<Scales>(w, acts, at, sums);
+  GEMMA_AVXVNNI_INLINE static void add(const Steps<T>& step, Sums<P, T>& sums) {
+    add_nibble_group(step.panel(0), step.apart(), step.columns, step.stride, sums);
   }
 };
 
-template <typename Scales>
-struct Int8Tile {
+struct Int8Groups {
+  static constexpr size_t kBytes = kByteGroup;
+  static constexpr int32_t kZero = 128;
+
+  template <size_t P, size_t T>
+  GEMMA_AVXVNNI_INLINE static void add(const Steps<T>& step, Sums<P, T>& sums) {
+    add_byte_lines<avx2::kByteGroupLines>(step.panel(0), step.apart(), step.columns, step.stride, sums);
+  }
+};
+
+template <typename Format, typename Scales>
+struct RowScaleTile {
   template <size_t P, size_t T>
   GEMMA_AVXVNNI static void tile(const MatrixView& w, const Activations& acts, const TilePlace& at) {
     Sums<P, T> sums;
-    begin_sums(128, acts, at, sums);
+    begin_sums(Format::kZero, acts, at, sums);
     const int8_t* x = acts.q + at.token * w.cols;
-    for (Steps<T> step(w, at, kByteGroup, x); step.more(); step.next()) {
-      add_byte_lines<avx2::kByteGroupLines>(step.panel(0), step.apart(), step.columns, step.stride, sums);
-    }
+    for (Steps<T> step(w, at, Format::kBytes, x); step.more(); step.next()) Format::add(step, sums);
     store_outputs<Scales>(w, acts, at, sums);
   }
 };
